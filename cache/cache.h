@@ -1,0 +1,137 @@
+/**
+ * cache — the memory tier: decoded segments as blocks, in front of any source.
+ *
+ * Shape     A *block* is one segment of one file. It is absent, being fetched, or ready; a ready block
+ *           that nobody pins may be evicted. Readers name a set of blocks and get them pinned together.
+ * Memory    One slab of `budget` bytes, cut in chunks of CACHE_CHUNK; a block is a list of chunks. No
+ *           byte of payload is ever held outside it, so the budget is hard. Chunks are reserved before
+ *           a fetch starts. A read that finds no room waits its turn, first come first served, holding
+ *           nothing meanwhile: so readers cannot deadlock on memory. Readahead never waits: it is
+ *           refused when room would have to come from blocks in use.
+ * Order     One fetch per segment however many want it; a more urgent one promotes it.
+ * Policy    cache/policy.h: scan-resistant, pure.
+ * Threads   Any. One mutex, a leaf: never held across a source call's callback, `ready`, or check().
+ * Failures  A segment that ended MISSING or CORRUPT is remembered for `negative_us`, so that a reader
+ *           that tries page after page costs one round of questions. FAILED and TIMEOUT are not.
+ */
+#ifndef CACHE_CACHE_H
+#define CACHE_CACHE_H
+
+#include "base/list.h"
+#include "base/source.h"
+
+#include <stdbool.h>
+#include <sys/uio.h>
+
+#define CACHE_CHUNK ((size_t)32 << 10)
+
+struct cache;
+struct cache_block;
+struct cache_file;
+
+struct cache_file_ops {
+    /** Fill in message_id, group, posted_s and bytes for segment `i`; strings live as long as the file. */
+    void (*describe)(const struct cache_file *f, uint32_t i, struct segment_want *out);
+    /** An article says `info` for segment `i`. 0, or -EBADMSG: it cannot be (base/source.h, begin). */
+    int (*check)(struct cache_file *f, uint32_t i, const struct segment_info *info);
+};
+
+/** What the cache must know of a file: embedded in the caller's, lent until cache_forget(). */
+struct cache_file {
+    uint64_t id; /* unique in the process, never reused */
+    const struct cache_file_ops *ops;
+};
+
+struct cache_config {
+    size_t budget;        /* bytes */
+    uint64_t negative_us; /* how long MISSING and CORRUPT are remembered; 0: 60 s */
+    uint64_t (*now_us)(void); /* NULL: clock_now_us */
+};
+
+/** `src` is lent until cache_free(). NULL: no memory. */
+struct cache *cache_new(const struct cache_config *cfg, struct source *src);
+
+/** No read or fetch may be under way: stop the source first. */
+void cache_free(struct cache *c);
+
+/* --- reading ----------------------------------------------------------------------------------- */
+
+/** One block of a read. */
+struct cache_want {
+    uint32_t i;                 /* in: which segment */
+    enum segment_result result; /* out */
+    struct segment_info info;   /* out, where DONE (name is NULL) */
+    struct cache_block *block;  /* out, where DONE: pinned until cache_read_end() */
+    struct list link;           /* the cache's own */
+};
+
+/** Blocks of one file wanted together: the caller's memory, lent from start until `ready` has run or
+ *  cancel has returned true; the pins until cache_read_end(). Zero it, then fill in. */
+struct cache_read {
+    struct cache_file *file;
+    enum traffic_class class;
+    enum urgency urgency;
+    uint64_t stream;
+    uint64_t deadline_us; /* 0: none. Handed to the source; the caller keeps its own watch as well */
+    /** Every want has its result (some may have failed: the others are still pinned). Runs once, on a
+     *  thread of the source or of another caller of the cache, with no lock held; not inside start. */
+    void (*ready)(struct cache_read *r);
+    struct cache_want *wants; /* distinct segments */
+    unsigned nwants;
+
+    struct list link; /* the cache's own, from here on */
+    unsigned left;
+    unsigned state;
+};
+
+enum cache_start {
+    CACHE_READY,   /* all results are there, now; `ready` will not run */
+    CACHE_PENDING, /* `ready` will run, unless cancelled */
+    CACHE_TOO_BIG, /* the set can never fit in the budget; nothing was started */
+};
+
+enum cache_start cache_read_start(struct cache *c, struct cache_read *r);
+
+/** True: `ready` will not run, nothing is pinned. False: too late, `ready` has run or is about to. */
+bool cache_read_cancel(struct cache *c, struct cache_read *r);
+
+/** Give the pins back. */
+void cache_read_end(struct cache *c, struct cache_read *r);
+
+/** The bytes [off, off+len) of a pinned block, as at most `max` pieces; returns their number. */
+unsigned cache_block_iov(const struct cache_block *b, uint32_t off, uint32_t len, struct iovec *iov,
+                         unsigned max);
+
+/* --- readahead --------------------------------------------------------------------------------- */
+
+enum cache_ahead {
+    CACHE_AHEAD_STARTED,
+    CACHE_AHEAD_THERE,   /* ready, on its way, or known not to be had */
+    CACHE_AHEAD_NO_ROOM, /* try again when something was read */
+};
+
+/** Fetch segment `i` without anybody waiting for it. */
+enum cache_ahead cache_ahead(struct cache *c, struct cache_file *f, uint32_t i, enum traffic_class class,
+                             enum urgency urgency, uint64_t stream);
+
+/** Withdraw what was asked ahead for `stream` and nobody waits for; what is on the wire goes on. */
+void cache_ahead_drop(struct cache *c, struct cache_file *f, uint64_t stream);
+
+/* --- upkeep ------------------------------------------------------------------------------------ */
+
+/** Forget what is held of segment `i` (a wrong article, a failure remembered). A pinned block stays
+ *  readable for those who pin it and is freed with the last pin. */
+void cache_drop(struct cache *c, struct cache_file *f, uint32_t i);
+
+/** Forget everything of a file and wait until nothing of it is under way. */
+void cache_forget(struct cache *c, struct cache_file *f);
+
+struct cache_stats {
+    size_t budget, used, used_peak; /* bytes of chunks; used <= budget always */
+    size_t blocks, pinned, fetching, waiting_reads;
+    uint64_t hits, misses, joins, evictions, ahead_started, ahead_refused, failed;
+};
+
+void cache_stats(struct cache *c, struct cache_stats *out);
+
+#endif

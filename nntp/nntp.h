@@ -1,0 +1,56 @@
+/**
+ * nntp — a pool of connections to news servers, as a source of segments.
+ *
+ * Shape     The pool is a *source* (base/source.h): fetches go in, decoded payload comes out. Between
+ *           them stands qos: no command reaches a connection except by its order.
+ * Threads   1 to 4 network loops, each owning its connections, buffers and TLS state; one resolver.
+ *           Every function here may be called from any thread but the loops' own callbacks.
+ * Locks     One mutex around the scheduler, a leaf. Orders leave the scheduler under it and reach a
+ *           loop's inbox after it. No callback runs with it held.
+ * Source    RFC 3977 (NNTP), RFC 4643 (AUTHINFO), yEnc 1.3.
+ */
+#ifndef NNTP_NNTP_H
+#define NNTP_NNTP_H
+
+#include "base/config.h"
+#include "base/source.h"
+
+struct nntp_pool;
+
+/** `cfg` is copied. Starts the loops; no socket is opened before the first fetch.
+ *  0, or -errno with one line in err[errlen] (a CA file that cannot be read, no memory). */
+int nntp_pool_start(const struct config *cfg, struct nntp_pool **out, char *err, size_t errlen);
+
+/** The pool as a source; lives as long as the pool. */
+struct source *nntp_pool_source(struct nntp_pool *p);
+
+/** New shares, totals, rates and providers (matched by name) in place; waiters stay. `cfg` is copied. */
+int nntp_pool_resize(struct nntp_pool *p, const struct config *cfg, char *err, size_t errlen);
+
+/** Every fetch still out ends (SEGMENT_CANCELLED, done() on this thread or a loop), connections are
+ *  closed with QUIT where that is instant, threads joined, memory freed. */
+void nntp_pool_stop(struct nntp_pool *p);
+
+struct nntp_class_stats {
+    unsigned leased, waiting;
+    uint64_t done, missing, corrupt, failed;
+};
+
+struct nntp_provider_stats {
+    char name[64];
+    unsigned limit, ceiling, sockets, leased;
+    uint64_t articles, missing, corrupt, broken, refused;
+    uint64_t bytes_wire, bytes_payload;
+};
+
+struct nntp_pool_stats {
+    struct nntp_class_stats classes[TRAFFIC_CLASSES];
+    struct nntp_provider_stats providers[CONFIG_PROVIDERS];
+    unsigned nproviders;
+    unsigned leased_total;
+};
+
+/** One consistent moment. */
+void nntp_pool_stats(struct nntp_pool *p, struct nntp_pool_stats *out);
+
+#endif

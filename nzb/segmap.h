@@ -1,0 +1,71 @@
+/**
+ * segmap — which segment holds a byte of a file.
+ *
+ * An NZB does not say how many decoded bytes a segment brings; only the articles do (=ybegin size=,
+ * =ypart begin= end=). Nearly all posts are uniform: every part but the last has one size, so the first
+ * article gives the whole map. Some are not, and some articles lie. So the map starts as a guess, every
+ * article that arrives is held against it, and a byte is only ever served out of a part whose place is
+ * *trusted*.
+ *
+ * Trusted   A part that sits on the uniform grid; or one that abuts a trusted neighbour or the file's
+ *           start or end; or two adjacent parts that abut one another.
+ * Shape     Pure. Segments are indices 0 … n-1 in order of number; `numbers` tells gaps.
+ * Memory    Constant while the file is uniform; 12 bytes a segment once it is not.
+ * Threads   The owner serialises (fs holds the file's lock).
+ */
+#ifndef NZB_SEGMAP_H
+#define NZB_SEGMAP_H
+
+#include "base/source.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct segmap;
+
+/** `numbers[i]` is the number of segment i (lent for the map's life); `parts` as in nzb_file; `bytes`
+ *  the NZB's byte counts, or NULL, to guess by. NULL: no memory. */
+struct segmap *segmap_new(const uint32_t *numbers, uint32_t n, uint32_t parts);
+void segmap_free(struct segmap *m);
+
+/** The exact size, once any article has told it. */
+bool segmap_size(const struct segmap *m, uint64_t *size);
+
+enum segmap_verdict {
+    SEGMAP_PLAUSIBLE, /* fits what is known */
+    SEGMAP_WRONG,     /* contradicts what is trusted: it cannot be this segment's article */
+};
+
+/** Would segment `i` saying `info` fit? Changes nothing. */
+enum segmap_verdict segmap_check(const struct segmap *m, uint32_t i, const struct segment_info *info);
+
+/** Segment `i` said `info`. */
+enum segmap_verdict segmap_learn(struct segmap *m, uint32_t i, const struct segment_info *info);
+
+enum segmap_place {
+    SEGMAP_HERE,  /* segment `i` holds the byte; [begin, end) is trusted (or predicted by the grid, and
+                     then to be learnt when the article arrives, and asked again) */
+    SEGMAP_ASK,   /* not known: learn segment `i` first, then ask again */
+    SEGMAP_HOLE,  /* no segment of the NZB holds it; [begin, end) is the hole */
+    SEGMAP_DOUBT, /* segment `i` claims a place that its neighbours deny: drop what was read of it and
+                     learn it afresh; segmap_check() now refuses the old claim */
+    SEGMAP_EOF,   /* at or behind the end */
+};
+
+struct segmap_at {
+    enum segmap_place place;
+    uint32_t i;
+    uint64_t begin, end;
+    bool learnt; /* HERE: the article itself has said so */
+};
+
+/** Where is byte `off`? Before the size is known: ASK for the first (or, where that cannot be had and
+ *  was marked lost, the last, then any other) segment. */
+struct segmap_at segmap_find(struct segmap *m, uint64_t off);
+
+/** Segment `i` cannot be had now: do not ask for it to learn the map, go round it. segmap_found() takes
+ *  that back for all. */
+void segmap_lost(struct segmap *m, uint32_t i);
+void segmap_forget_lost(struct segmap *m);
+
+#endif

@@ -1,0 +1,226 @@
+/**
+ * qos — which operation is sent next, and on which connection.
+ *
+ * Shape     A state machine. Facts go in (qos_submit, qos_conn_*, qos_op_done, …), orders come out
+ *           (qos_next). No I/O, no clock, no thread, no dice.
+ * Time      Every fact carries `now`: microseconds on any scale that never goes back.
+ * Threads   None of its own. The caller serialises; nntp/pool.c holds one mutex around it.
+ * Memory    All of it in qos_new(). No later call allocates; a full table is -ENOSPC.
+ * Handles   qos_op and qos_conn are numbers with a generation: a late fact about one that has ended is
+ *           ignored, never harmful. 0 names none.
+ * Replay    The same facts in the same order give the same orders on every machine.
+ *
+ * Words     *Provider*: an account with so many connections and a tier. *Operation*: one attempt at one
+ *           exchange; a retry inside qos is a new attempt of the same qos_op. *Lease*: what a
+ *           connection is from the order that gives it to a class until its last operation has ended;
+ *           a connection that is being opened for a class is leased to it. *Guaranteed* and *burst* are
+ *           counted over all providers together.
+ *
+ * Invariants, after every call:
+ *   I1 sockets of provider p (opening, ready, leased, closing, lingering) <= its connections
+ *   I2 leases <= total, leases of class c <= its burst; the classes' leases sum to the leased sockets
+ *   I3 no slot goes to a class at or above its guarantee while an operation that the slot could serve
+ *      waits in a class below its own
+ *   I4 no slot that a waiting operation could use stays idle, but for burst, per-stream cap, rate,
+ *      reserve and providers that are down
+ *   I5 on burst at most one further operation is pipelined behind the current one
+ *   I6 nothing is sent but by a QOS_START
+ *   I7 each operation ends exactly once
+ *   I8 demand before readahead before scan; among streams deficit round robin in bytes; caps hold
+ *   I9 same facts, same orders
+ */
+#ifndef QOS_QOS_H
+#define QOS_QOS_H
+
+#include "base/source.h" /* traffic_class, urgency: the shared vocabulary */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef uint64_t qos_time; /* µs */
+typedef uint64_t qos_op;
+typedef uint64_t qos_conn;
+
+#define QOS_PROVIDERS 32
+
+struct qos_provider_config {
+    unsigned connections;  /* sockets the account allows; 0: provider not used */
+    unsigned tier;         /* 0 is asked first; a higher one only for what the lower ones lack */
+    unsigned weight;       /* among providers of one tier; 0 counts as 1 */
+    unsigned pipelining;   /* operations in flight on one connection, at most; 0 counts as 1 */
+    uint64_t retention_us; /* older operations are not asked here; 0: no limit */
+    uint64_t rate_bps;     /* bytes a second; 0: no limit */
+};
+
+struct qos_class_config {
+    unsigned guaranteed, burst, weight; /* weight 0: guaranteed */
+    unsigned per_stream;                /* leases one stream may hold; 0: no cap */
+};
+
+struct qos_config {
+    unsigned total;   /* 0, or more than the providers' sum: that sum */
+    unsigned reserve; /* slots left free when everyone is at their guarantee */
+    uint64_t rate_bps;
+    struct qos_class_config classes[TRAFFIC_CLASSES];
+    struct qos_provider_config providers[QOS_PROVIDERS];
+    unsigned nproviders;
+
+    qos_time backoff_us;     /* first wait after a failure; doubles; 0: 250 ms */
+    qos_time backoff_max_us; /* 0: 30 s */
+    qos_time probe_us;       /* between attempts above a learned ceiling; 0: 30 s */
+    qos_time linger_us;      /* how long a socket closed by us still counts as one at the peer, when
+                                its end was not seen; 0: 2 s */
+    qos_time idle_us;        /* an idle connection is closed after it; 0: 60 s */
+    unsigned attempts;       /* times one provider may break off one operation; 0: 3 */
+};
+
+/** How much room to set aside; fixed for the life of the scheduler. */
+struct qos_limits {
+    unsigned ops, conns, streams;
+};
+
+struct qos_want {
+    enum traffic_class class;
+    enum urgency urgency;
+    enum segment_verb verb; /* STAT and HEAD are cheap: their pipelines may be deeper */
+    uint64_t stream;        /* streaming: the open file; queue and health: the job */
+    qos_time deadline;      /* ends with QOS_TIMEOUT then; 0: none */
+    uint64_t bytes;         /* about what it will bring, for fair turns; 0: an ordinary article */
+    qos_time age;           /* how old the post was at submission; 0: unknown */
+    void *cookie;           /* handed back in orders */
+};
+
+struct qos;
+
+/** Would qos_new() take it? 0, or -EINVAL with the reason in words of the configuration. */
+int qos_config_check(const struct qos_config *cfg, char *err, size_t errlen);
+
+/** NULL: no memory, or the configuration is impossible. */
+struct qos *qos_new(const struct qos_config *cfg, const struct qos_limits *limits);
+void qos_free(struct qos *q);
+
+/* --- facts ------------------------------------------------------------------------------------- */
+
+/** A new operation waits. 0 and *op, or -ENOSPC. */
+int qos_submit(struct qos *q, qos_time now, const struct qos_want *want, qos_op *op);
+
+/** It became more urgent; a less urgent value changes nothing. `deadline` 0 leaves it as it is. */
+void qos_promote(struct qos *q, qos_time now, qos_op op, enum urgency u, qos_time deadline);
+
+/** Nobody wants it. Not sent yet: an END order with QOS_CANCELLED follows. Sent: it runs to its end on
+ *  the wire, is never retried, and its END says how it went. */
+void qos_cancel(struct qos *q, qos_time now, qos_op op);
+
+/** The connection that an OPEN order named is up, logged in and can take commands. */
+void qos_conn_ready(struct qos *q, qos_time now, qos_conn conn);
+
+enum qos_gone {
+    QOS_GONE_CLOSED,  /* by our CLOSE, and the peer has seen it */
+    QOS_GONE_STALE,   /* the peer had closed it while it idled: no fault of provider or operation */
+    QOS_GONE_BROKEN,  /* reset, end of file or garbage in the middle of things */
+    QOS_GONE_SILENT,  /* a time limit passed: first byte or stall */
+    QOS_GONE_REFUSED, /* connect, TLS or greeting failed */
+    QOS_GONE_LIMIT,   /* "too many connections": 502, 400, or 481 or 482 that name a limit */
+    QOS_GONE_LOGIN,   /* user name or password refused: long back-off, a person must act */
+};
+
+/** It is no more. What was in flight on it waits again: the first one (the answer that was under way)
+ *  with one attempt counted against provider and operation unless STALE or LIMIT or CLOSED, the others
+ *  unharmed. `seen` false: the peer may still count the socket, so it lingers. `dice`: any random number. */
+void qos_conn_gone(struct qos *q, qos_time now, qos_conn conn, enum qos_gone why, bool seen,
+                   uint32_t dice);
+
+enum qos_outcome {
+    QOS_OK,       /* answered */
+    QOS_NOT_HERE, /* 430, 423: this provider lacks it */
+    QOS_SPOILT,   /* answered, but damaged: CRC, size, not yEnc */
+    QOS_DECLINED, /* a 5xx or an answer without sense, and the connection lives on */
+    QOS_NO_ROOM,  /* the asker refused it; not retried */
+};
+
+/** The exchange of `op` on `conn` has ended; `bytes` is what it brought over the wire. Connections
+ *  answer in the order of their STARTs. */
+void qos_op_done(struct qos *q, qos_time now, qos_op op, enum qos_outcome how, uint64_t bytes);
+
+/** Other shares, totals, rates and providers, in place. Provider i stays provider i; more may be added
+ *  at the end, and one that is gone has connections = 0. Waiters stay; leases above a lowered cap drain.
+ *  0, or -EINVAL and nothing has changed. */
+int qos_resize(struct qos *q, qos_time now, const struct qos_config *cfg);
+
+/** Everything that waits or is in flight is cancelled, every connection gets a CLOSE. */
+void qos_shut(struct qos *q, qos_time now);
+
+/* --- orders ------------------------------------------------------------------------------------ */
+
+enum qos_verdict {
+    QOS_DONE,
+    QOS_MISSING,   /* every provider that could hold it said NOT_HERE */
+    QOS_CORRUPT,   /* some said SPOILT, the rest NOT_HERE */
+    QOS_FAILED,    /* attempts used up somewhere: BROKEN or DECLINED, so it may be there */
+    QOS_TIMEOUT,
+    QOS_CANCELLED,
+    QOS_REJECTED,  /* NO_ROOM */
+};
+
+enum qos_order_kind {
+    QOS_OPEN,  /* open a connection to `provider`; it is known as `conn` from now on */
+    QOS_START, /* send `op` on `conn` */
+    QOS_CLOSE, /* close `conn`, which has nothing in flight; answer with qos_conn_gone() */
+    QOS_END,   /* `op` is over; its handle is dead */
+};
+
+struct qos_order {
+    enum qos_order_kind kind;
+    unsigned provider;
+    qos_conn conn;
+    qos_op op;
+    void *cookie;
+    enum qos_verdict verdict; /* END */
+};
+
+/** The next order, or false when there is none until another fact or qos_wake(). */
+bool qos_next(struct qos *q, qos_time now, struct qos_order *out);
+
+/** When to call qos_next() again without another fact: deadline, back-off, linger, idle, rate.
+ *  UINT64_MAX: not before a fact. */
+qos_time qos_wake(const struct qos *q);
+
+/* --- rates ------------------------------------------------------------------------------------- */
+
+/** How many bytes `provider` may be read for now, at most `want`; they count as used. 0: nothing until
+ *  *again. Costs nothing when no rate is set. */
+uint64_t qos_rate_take(struct qos *q, qos_time now, unsigned provider, uint64_t want, qos_time *again);
+
+/** Bytes that were taken and then not read. */
+void qos_rate_give(struct qos *q, unsigned provider, uint64_t bytes);
+
+/* --- figures ----------------------------------------------------------------------------------- */
+
+#define QOS_HIST 24 /* bucket i counts waits below 2^i × 16 µs; the last one all longer ones */
+
+struct qos_class_stats {
+    unsigned guaranteed, burst, leased, waiting;
+    uint64_t granted_guarantee, granted_burst;
+    uint64_t done, missing, corrupt, failed, timeout, cancelled;
+    uint64_t wait[QOS_HIST]; /* from submission to START */
+};
+
+struct qos_provider_stats {
+    unsigned limit, ceiling, sockets, leased, idle, opening, lingering;
+    bool down;        /* its breaker is open */
+    qos_time retry_at; /* when it is tried again */
+    uint64_t started, ok, not_here, spoilt, broken, refused, bytes;
+};
+
+struct qos_stats {
+    struct qos_class_stats classes[TRAFFIC_CLASSES];
+    struct qos_provider_stats providers[QOS_PROVIDERS];
+    unsigned nproviders, total, leased_total;
+};
+
+void qos_stats(const struct qos *q, struct qos_stats *out);
+
+/** Walks everything and checks I1, I2, I5, I7 and the tables' own consistency. NULL, or what is wrong. */
+const char *qos_check(const struct qos *q);
+
+#endif

@@ -1,0 +1,95 @@
+/**
+ * newsd — a small news server on loopback, for tests, benchmarks and the demo.
+ *
+ * Shape     In-process: newsd_start() runs it on a thread of its own. tests/newsd.c is the same as a
+ *           program. It serves articles that a *spool* holds (tests/lib/spool.h), over TCP or TLS, on
+ *           port 0 (newsd_port() says which), and misbehaves exactly as its script says.
+ * Speed     Articles are encoded once and sent by writev from memory, so that the server's share of a
+ *           benchmark is small and repeatable.
+ * Threads   newsd_* may be called from any thread. Counters are exact.
+ * Source    RFC 3977, RFC 4643. Commands: CAPABILITIES MODE-READER AUTHINFO GROUP STAT HEAD BODY
+ *           ARTICLE DATE POST QUIT; pipelined commands are answered in order.
+ */
+#ifndef TESTS_LIB_NEWSD_H
+#define TESTS_LIB_NEWSD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct spool;
+struct newsd;
+
+/** How an article misbehaves. A rule applies to `message_id` (NULL: all), `times` times (0: for ever). */
+enum newsd_fault {
+    NEWSD_NONE,
+    NEWSD_430,         /* no such article */
+    NEWSD_CLOSE_MID,   /* half of the article, then the connection is closed */
+    NEWSD_RESET_MID,   /* the same with a reset */
+    NEWSD_STALL_MID,   /* half of it, then silence until newsd_unstall() or the client goes */
+    NEWSD_STALL_FIRST, /* no answer at all, likewise */
+    NEWSD_BAD_CRC,     /* one payload byte changed; the CRC in =yend is the true one's */
+    NEWSD_BAD_PART,    /* =ypart begin and end moved by one part */
+    NEWSD_SHORT,       /* a line of payload is left out */
+    NEWSD_NO_YEND,     /* the =yend line is left out */
+    NEWSD_GARBAGE,     /* 222 and then random bytes, dot-terminated */
+    NEWSD_GARBAGE_CODE, /* an answer line that is no answer */
+    NEWSD_403,         /* internal fault */
+    NEWSD_400,         /* "400 shutting down", then closed */
+    NEWSD_UUENCODE,    /* the article is uuencoded */
+};
+
+struct newsd_config {
+    bool tls;
+    const char *cert_file, *key_file; /* tls; NULL: a self-signed one for localhost, 127.0.0.1 and ::1,
+                                         made at start; newsd_ca_file() names it */
+    bool ipv6;                   /* listen on ::1 in place of 127.0.0.1 */
+    uint16_t port;               /* 0: any */
+    const char *username, *password; /* NULL: no login needed */
+    unsigned max_connections;    /* further ones are greeted with `limit_code` and closed; 0: no limit */
+    unsigned limit_code;         /* 502 (or 400, or 481 at login); 0: 502 */
+    unsigned greeting;           /* 200 or 201; 400 and 502 refuse everyone; 0: 200 */
+    unsigned latency_us;         /* before each answer's first byte (a round trip); pipelined commands
+                                    overlap */
+    uint64_t rate_bps;           /* per connection; 0: none */
+    unsigned jitter_us;          /* 0…this more, from a seeded generator */
+    unsigned straggler_permille; /* of articles sent at a tenth of the rate */
+    bool need_group;             /* 412 until GROUP */
+    bool need_mode_reader;       /* 480-less transit mode: 500 to BODY until MODE READER */
+    bool swap_codes;             /* nserv's quirk: BODY answers "220, …", ARTICLE "222, …" */
+    bool only_basics;            /* knows AUTHINFO, BODY, ARTICLE, QUIT; 500 to the rest */
+    unsigned idle_close_ms;      /* closes connections that idle so long; 0: never */
+    uint64_t seed;
+};
+
+/** `spool` is lent until newsd_stop(); several servers may share one. NULL: said on stderr. */
+struct newsd *newsd_start(const struct newsd_config *cfg, struct spool *spool);
+void newsd_stop(struct newsd *d);
+
+uint16_t newsd_port(const struct newsd *d);
+const char *newsd_ca_file(const struct newsd *d);
+
+/** Change what it does, now. */
+void newsd_fault(struct newsd *d, const char *message_id, enum newsd_fault fault, unsigned times);
+void newsd_clear_faults(struct newsd *d);
+void newsd_unstall(struct newsd *d);
+void newsd_set_limit(struct newsd *d, unsigned max_connections);
+void newsd_set_latency(struct newsd *d, unsigned latency_us);
+/** down: every connection is reset and new ones are refused (the port stays ours); up: as before. */
+void newsd_down(struct newsd *d, bool down);
+/** silent: connections are accepted and nothing is ever answered; false: as before. */
+void newsd_silent(struct newsd *d, bool silent);
+/** Close every connection now, as an idle timeout would (FIN). */
+void newsd_drop_all(struct newsd *d);
+
+struct newsd_stats {
+    unsigned connections, connections_peak; /* now; most at once */
+    uint64_t accepted, refused, logins, resumed_tls;
+    uint64_t body, article, stat, head, group, missing, commands;
+    uint64_t bytes_sent;
+};
+
+void newsd_stats(struct newsd *d, struct newsd_stats *out);
+/** How often this article was asked for by BODY or ARTICLE. */
+uint64_t newsd_asked(struct newsd *d, const char *message_id);
+
+#endif
