@@ -34,8 +34,12 @@ struct spool_file {
     uint64_t posted_s;
 };
 
-/** Returns the file's number, from 0; -errno. */
+/** Returns the file's number, from 0; -errno. -EINVAL: part sizes that do not add up to the size. */
 int spool_add(struct spool *s, const struct spool_file *f);
+
+/** How many files there are; the first of that name, or -ENOENT. */
+int spool_files(const struct spool *s);
+int spool_file_named(const struct spool *s, const char *name);
 
 uint32_t spool_parts(const struct spool *s, int file);
 /** The message-id of part `n`, from 1, without < >; lives as long as the spool. */
@@ -53,7 +57,14 @@ struct spool_article {
 };
 const struct spool_article *spool_find(struct spool *s, const char *message_id);
 
-/** Take an article as posted (headers, empty line, body; dot-stuffed as on the wire, with ".\r\n"). */
+/** Whether there is such an article; encodes nothing. */
+bool spool_has(struct spool *s, const char *message_id);
+
+/** Encode every part now, so that a measurement does not pay for it. -ENOMEM. */
+int spool_encode_all(struct spool *s);
+
+/** Take an article as posted (headers, empty line, body; dot-stuffed as on the wire, with ".\r\n");
+ *  copied. -EINVAL: not an article, or no usable Message-ID. -EEXIST: there is one of that id. */
 int spool_post(struct spool *s, const void *wire, size_t len);
 
 /** The NZB of all files, or of one (file >= 0). malloc'd. */
