@@ -70,6 +70,8 @@ const char *newsd_ca_file(const struct newsd *d);
 
 /** Change what it does, now. */
 void newsd_fault(struct newsd *d, const char *message_id, enum newsd_fault fault, unsigned times);
+/** The fault of that name ("430", "close-mid", "bad-crc", …: the enum's, small, with hyphens), or -1. */
+int newsd_fault_named(const char *name);
 void newsd_clear_faults(struct newsd *d);
 void newsd_unstall(struct newsd *d);
 void newsd_set_limit(struct newsd *d, unsigned max_connections);

@@ -1,0 +1,6 @@
+# The news server of the tests, benchmarks and the demo. It uses nothing of nntp/: client and server must
+# not share a mistake.
+add_library(newsd STATIC newsd.c newsd_cmd.c newsd_conn.c newsd_fault.c newsd_io.c newsd_listen.c
+  newsd_rule.c newsd_tls.c spool.c spool_article.c spool_nzb.c spool_post.c yencode.c)
+target_include_directories(newsd PUBLIC ${PROJECT_SOURCE_DIR})
+target_link_libraries(newsd PUBLIC base PRIVATE PkgConfig::EVENT OpenSSL::SSL ZLIB::ZLIB project_options)
