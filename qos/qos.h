@@ -154,12 +154,12 @@ void qos_shut(struct qos *q, qos_time now);
 
 enum qos_verdict {
     QOS_DONE,
-    QOS_MISSING,   /* every provider that could hold it said NOT_HERE */
-    QOS_CORRUPT,   /* some said SPOILT, the rest NOT_HERE */
-    QOS_FAILED,    /* attempts used up somewhere: BROKEN or DECLINED, so it may be there */
+    QOS_MISSING, /* every provider that could hold it said NOT_HERE */
+    QOS_CORRUPT, /* some said SPOILT, the rest NOT_HERE */
+    QOS_FAILED,  /* attempts used up somewhere: BROKEN or DECLINED, so it may be there */
     QOS_TIMEOUT,
     QOS_CANCELLED,
-    QOS_REJECTED,  /* NO_ROOM */
+    QOS_REJECTED, /* NO_ROOM */
 };
 
 enum qos_order_kind {
@@ -189,7 +189,8 @@ qos_time qos_wake(const struct qos *q);
 
 /** How many bytes `provider` may be read for now, at most `want`; they count as used. 0: nothing until
  *  *again. Costs nothing when no rate is set. */
-uint64_t qos_rate_take(struct qos *q, qos_time now, unsigned provider, uint64_t want, qos_time *again);
+uint64_t qos_rate_take(struct qos *q, qos_time now, unsigned provider, uint64_t want,
+                       qos_time *again);
 
 /** Bytes that were taken and then not read. */
 void qos_rate_give(struct qos *q, unsigned provider, uint64_t bytes);
@@ -207,7 +208,7 @@ struct qos_class_stats {
 
 struct qos_provider_stats {
     unsigned limit, ceiling, sockets, leased, idle, opening, lingering;
-    bool down;        /* its breaker is open */
+    bool down;         /* its breaker is open */
     qos_time retry_at; /* when it is tried again */
     uint64_t started, ok, not_here, spoilt, broken, refused, bytes;
 };

@@ -24,6 +24,7 @@ void qos_stream_init(struct qos_stream *s, uint64_t most);
 /** A read of [off, off+len). Returns the range [*from, *to) to fetch ahead of it now (empty: from == to),
  *  beyond what earlier calls returned. A read that does not go on where the run is starts a new run, with
  *  no window until it has proven itself; kernels send the reads of one run slightly out of order. */
-void qos_stream_read(struct qos_stream *s, uint64_t off, uint64_t len, uint64_t *from, uint64_t *to);
+void qos_stream_read(struct qos_stream *s, uint64_t off, uint64_t len, uint64_t *from,
+                     uint64_t *to);
 
 #endif

@@ -1,0 +1,260 @@
+#include "qos/internal.h"
+
+#define ORDINARY_ARTICLE 768000u /* bytes on the wire; what most posters choose */
+#define SHORT_ANSWER     512u    /* a status line, or a few headers */
+
+qos_conn qos_conn_handle(const struct qos *q, const struct conn *c)
+{
+    return (uint64_t)c->gen << 32 | ((uint64_t)(c - q->conns) + 1);
+}
+
+struct conn *qos_conn_find(struct qos *q, qos_conn handle)
+{
+    uint64_t index = handle & UINT32_MAX;
+    if (!index || index > q->limits.conns)
+        return NULL;
+    struct conn *c = &q->conns[index - 1];
+    if (c->gen != handle >> 32 || c->state == CONN_FREE || c->state == CONN_LINGERING)
+        return NULL;
+    return c;
+}
+
+static void conn_free(struct qos *q, struct conn *c)
+{
+    c->state = CONN_FREE;
+    list_del(&c->link);
+    list_add(&q->free_conns, &c->link);
+}
+
+struct conn *qos_conn_new(struct qos *q, unsigned provider)
+{
+    struct list *l = list_pop(&q->free_conns);
+    if (!l)
+        return NULL;
+    struct conn *c = container_of(l, struct conn, link);
+    c->gen++;
+    c->state = CONN_OPENING;
+    c->provider = provider;
+    c->nflying = 0;
+    c->leased = c->probing = false;
+    c->lane = NULL;
+    c->opener = NULL;
+    c->answered = 0;
+    c->opened = q->now;
+    list_init(&c->flying);
+    list_add_tail(&q->opening, &c->link);
+    q->providers[provider].opening++;
+    return c;
+}
+
+void qos_conn_lease(struct qos *q, struct conn *c, enum traffic_class class)
+{
+    struct class *k = &q->classes[class];
+    if (k->leased < k->cfg.guaranteed)
+        k->granted_guarantee++;
+    else
+        k->granted_burst++;
+    c->leased = true;
+    c->class = class;
+    k->leased++;
+    q->leased++;
+}
+
+static void lease_end(struct qos *q, struct conn *c)
+{
+    if (!c->leased)
+        return;
+    c->leased = false;
+    q->classes[c->class].leased--;
+    q->leased--;
+}
+
+void qos_conn_opened(struct qos *q, struct conn *c)
+{
+    struct provider *p = &q->providers[c->provider];
+    p->opening--;
+    if (c->probing)
+        p->probing = false;
+    c->probing = false;
+    list_del(&c->link);
+    lease_end(q, c);
+    if (c->lane)
+        qos_lane_opening(q, c->lane, -1);
+    if (c->opener) {
+        struct stream *s = c->opener->stream;
+        qos_stream_hold(q, s, -1);
+        qos_flow_opening(q, c->opener, -1);
+    }
+    c->lane = NULL;
+    c->opener = NULL;
+}
+
+/* --- carriers: busy connections by class and number in flight --- */
+
+static void carrier_out(struct qos *q, struct conn *c)
+{
+    struct provider *p = &q->providers[c->provider];
+    list_del(&c->link);
+    if (list_is_empty(&p->carriers[c->class][c->nflying]))
+        p->carrying[c->class] &= ~(1u << c->nflying);
+    q->classes[c->class].pipelined -= c->nflying > 1;
+    q->classes[c->class].deep -= c->nflying > 2;
+}
+
+static void carrier_in(struct qos *q, struct conn *c)
+{
+    struct provider *p = &q->providers[c->provider];
+    list_add_tail(&p->carriers[c->class][c->nflying], &c->link);
+    p->carrying[c->class] |= 1u << c->nflying;
+    q->classes[c->class].pipelined += c->nflying > 1;
+    q->classes[c->class].deep += c->nflying > 2;
+}
+
+/** Takes a ready connection out of its provider's lists and figures, whatever state it is in. */
+static void leave_state(struct qos *q, struct conn *c)
+{
+    struct provider *p = &q->providers[c->provider];
+    switch (c->state) {
+    case CONN_OPENING:
+        qos_conn_opened(q, c);
+        break;
+    case CONN_IDLE:
+        p->idle--;
+        list_del(&c->link);
+        break;
+    case CONN_BUSY:
+        carrier_out(q, c);
+        p->busy--;
+        lease_end(q, c);
+        break;
+    case CONN_CLOSING:
+        p->closing--;
+        list_del(&c->link);
+        break;
+    case CONN_FREE:
+    case CONN_LINGERING:
+        break;
+    }
+}
+
+void qos_conn_close(struct qos *q, struct conn *c)
+{
+    if (c->state == CONN_CLOSING)
+        return;
+    leave_state(q, c);
+    c->state = CONN_CLOSING;
+    q->providers[c->provider].closing++;
+    list_add_tail(&q->closing, &c->link);
+}
+
+void qos_conn_rest(struct qos *q, struct conn *c)
+{
+    struct provider *p = &q->providers[c->provider];
+    leave_state(q, c);
+    c->state = CONN_IDLE;
+    c->since = q->now;
+    p->idle++;
+    list_add(&p->idlers, &c->link);
+    if (q->shut || p->opening + p->idle + p->busy > p->cfg.connections)
+        qos_conn_close(q, c);
+}
+
+/** Does another operation of the stream fly on `c`? */
+static bool carries(const struct conn *c, const struct stream *s)
+{
+    list_for_each(l, &c->flying)
+    {
+        if (container_of(l, struct op, link)->stream == s)
+            return true;
+    }
+    return false;
+}
+
+static uint64_t cost(const struct qos_want *w)
+{
+    if (w->bytes)
+        return w->bytes;
+    return w->verb == SEGMENT_BODY ? ORDINARY_ARTICLE : SHORT_ANSWER;
+}
+
+void qos_conn_send(struct qos *q, struct conn *c, struct op *op)
+{
+    struct provider *p = &q->providers[c->provider];
+    if (c->state == CONN_IDLE) {
+        leave_state(q, c);
+        c->state = CONN_BUSY;
+        p->busy++;
+    } else {
+        carrier_out(q, c);
+    }
+    struct stream *s = op->stream;
+    bool more = !carries(c, s);
+    op->state = OP_FLYING;
+    op->conn = c;
+    op->charge = cost(&op->want);
+    list_add_tail(&c->flying, &op->link);
+    c->nflying++;
+    carrier_in(q, c);
+    p->started++;
+    qos_stream_charge(q, s, (int64_t)op->charge);
+    if (more)
+        qos_stream_hold(q, s, +1);
+}
+
+void qos_conn_unsend(struct qos *q, struct conn *c, struct op *op)
+{
+    bool listed = c->state == CONN_BUSY;
+    if (listed)
+        carrier_out(q, c);
+    list_del(&op->link);
+    op->conn = NULL;
+    c->nflying--;
+    if (listed)
+        carrier_in(q, c);
+    if (!carries(c, op->stream))
+        qos_stream_hold(q, op->stream, -1);
+}
+
+/** In order of their end; a changed linger time may put a later one first. */
+static void linger(struct provider *p, struct conn *c)
+{
+    struct list *at = &p->lingers;
+    while (at->prev != &p->lingers && container_of(at->prev, struct conn, link)->since > c->since)
+        at = at->prev;
+    list_add_tail(at, &c->link);
+    p->lingering++;
+}
+
+void qos_conn_drop(struct qos *q, struct conn *c, bool seen)
+{
+    leave_state(q, c);
+    c->gen++;
+    if (seen) {
+        conn_free(q, c);
+        return;
+    }
+    c->state = CONN_LINGERING;
+    c->since = q->now + q->cfg.linger_us;
+    linger(&q->providers[c->provider], c);
+}
+
+void qos_conns_age(struct qos *q)
+{
+    for (unsigned i = 0; i < q->cfg.nproviders; i++) {
+        struct provider *p = &q->providers[i];
+        while (!list_is_empty(&p->lingers)) {
+            struct conn *c = container_of(p->lingers.next, struct conn, link);
+            if (c->since > q->now)
+                break;
+            p->lingering--;
+            conn_free(q, c);
+        }
+        while (!list_is_empty(&p->idlers)) {
+            struct conn *c = container_of(p->idlers.prev, struct conn, link);
+            bool over = p->opening + p->idle + p->busy > p->cfg.connections;
+            if (!over && c->since + q->cfg.idle_us > q->now)
+                break;
+            qos_conn_close(q, c);
+        }
+    }
+}

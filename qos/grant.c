@@ -1,0 +1,318 @@
+#include "qos/internal.h"
+
+/*
+ * One decision: which class gets a lease, which of its operations, which provider, which connection.
+ *
+ *   1. The classes that may have one more lease, in the order of the grant rule. The first for which some
+ *      provider with a slot can serve a waiting operation has it.
+ *   2. Of its lanes, the operation that goes first. On a warm connection, or else by opening one, unless as
+ *      many are being opened for that lane as operations wait in it.
+ *   3. When no class gets a lease, an operation may join a lease of its own class (pipelining), where the
+ *      rule would give that very slot to this class again if the lease ended now.
+ */
+
+struct view {
+    uint32_t warm;  /* providers with an idle connection */
+    uint32_t cold;  /* where one may be opened */
+    uint32_t probe; /* where one must be opened to find out whether it is back */
+};
+
+static void look(const struct qos *q, struct view *v)
+{
+    *v = (struct view){0};
+    bool room = !list_is_empty(&q->free_conns);
+    for (unsigned i = 0; i < q->cfg.nproviders; i++) {
+        const struct provider *p = &q->providers[i];
+        if (p->idle)
+            v->warm |= 1u << i;
+        if (!room || !qos_provider_can_open(q, p))
+            continue;
+        if (qos_provider_is_probe(p))
+            v->probe |= 1u << i;
+        else
+            v->cold |= 1u << i;
+    }
+}
+
+/** Does `a` with `na` leases come before `b` with `nb`? */
+static bool class_before(const struct qos *q, unsigned a, unsigned na, unsigned b, unsigned nb)
+{
+    const struct qos_class_config *ca = &q->classes[a].cfg, *cb = &q->classes[b].cfg;
+    bool below_a = na < ca->guaranteed, below_b = nb < cb->guaranteed;
+    if (below_a != below_b)
+        return below_a;
+    if (below_a) {
+        uint64_t da = (uint64_t)(ca->guaranteed - na) * cb->guaranteed;
+        uint64_t db = (uint64_t)(cb->guaranteed - nb) * ca->guaranteed;
+        if (da != db)
+            return da > db;
+    } else {
+        uint64_t ra = (uint64_t)na * cb->weight, rb = (uint64_t)nb * ca->weight;
+        if (ra != rb)
+            return ra < rb;
+    }
+    return a > b; /* streaming, where somebody waits */
+}
+
+/** Were there `leased` leases, `n` of them of class `c`: might it have one more? */
+static bool may_lease(const struct qos *q, unsigned c, unsigned n, unsigned leased)
+{
+    if (n >= q->classes[c].cfg.burst || leased >= q->cfg.total)
+        return false;
+    return n < q->classes[c].cfg.guaranteed || q->cfg.total - leased > q->cfg.reserve;
+}
+
+static unsigned classes_in_order(const struct qos *q, unsigned order[TRAFFIC_CLASSES])
+{
+    unsigned n = 0;
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
+        const struct class *k = &q->classes[c];
+        if (!k->waiting || !may_lease(q, c, k->leased, q->leased))
+            continue;
+        unsigned at = n++;
+        while (at > 0 &&
+               class_before(q, c, k->leased, order[at - 1], q->classes[order[at - 1]].leased)) {
+            order[at] = order[at - 1];
+            at--;
+        }
+        order[at] = c;
+    }
+    return n;
+}
+
+static uint64_t capacity(const struct provider *p)
+{
+    unsigned room = qos_provider_room(p);
+    return (uint64_t)(room ? room : 1) * p->cfg.weight;
+}
+
+static unsigned least_loaded(const struct qos *q, uint32_t set)
+{
+    unsigned best = (unsigned)__builtin_ctz(set);
+    for (uint32_t left = set & (set - 1); left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+        const struct provider *a = &q->providers[i], *b = &q->providers[best];
+        if (qos_provider_leased(a) * capacity(b) < qos_provider_leased(b) * capacity(a))
+            best = i;
+    }
+    return best;
+}
+
+static void count_wait(struct qos *q, const struct op *op)
+{
+    unsigned i = 0;
+    qos_time us = q->now - op->since;
+    while (i < QOS_HIST - 1 && us >= UINT64_C(16) << i)
+        i++;
+    q->classes[op->want.class].wait[i]++;
+}
+
+static bool start(struct qos *q, struct flow *f, struct conn *c, struct qos_order *out)
+{
+    struct op *op = container_of(f->ops.next, struct op, link);
+    count_wait(q, op);
+    qos_queue_take(q, op);
+    qos_conn_send(q, c, op);
+    *out = (struct qos_order){.kind = QOS_START,
+                              .provider = c->provider,
+                              .conn = qos_conn_handle(q, c),
+                              .op = qos_op_handle(q, op),
+                              .cookie = op->want.cookie};
+    return true;
+}
+
+static bool open_for(struct qos *q, struct flow *f, unsigned provider, struct qos_order *out)
+{
+    struct provider *p = &q->providers[provider];
+    bool above = !p->down && qos_provider_sockets(p) >= p->ceiling;
+    struct conn *c = qos_conn_new(q, provider);
+    qos_conn_lease(q, c, f->stream->class);
+    c->probing = p->probing = above;
+    if (p->down) {
+        /* Nobody relies on it, so it covers no one. */
+    } else if (q->classes[f->stream->class].cfg.per_stream) {
+        c->opener = f;
+        qos_flow_opening(q, f, +1);
+        qos_stream_hold(q, f->stream, +1);
+    } else {
+        c->lane = f->lane;
+        qos_lane_opening(q, f->lane, +1);
+    }
+    *out =
+        (struct qos_order){.kind = QOS_OPEN, .provider = provider, .conn = qos_conn_handle(q, c)};
+    return true;
+}
+
+/** The class has the slot, if one of `v` can serve something that waits in it. */
+static bool lease_grant(struct qos *q, const struct view *v, unsigned class, struct qos_order *out)
+{
+    struct flow *best = NULL;
+    uint32_t slots = 0;
+    list_for_each(link, &q->classes[class].lanes)
+    {
+        struct lane *l = container_of(link, struct lane, link);
+        struct flow *f = qos_lane_next(l);
+        if (!f)
+            continue;
+        uint32_t set = v->warm | v->probe | (qos_lane_uncovered(l) ? v->cold : 0);
+        set &= qos_lane_eligible(q, l);
+        if (set && (!best || qos_flow_before(f, best))) {
+            best = f;
+            slots = set;
+        }
+    }
+    if (!best)
+        return false;
+    if (slots & v->probe)
+        return open_for(q, best, least_loaded(q, slots & v->probe), out);
+    if (!(slots & v->warm))
+        return open_for(q, best, least_loaded(q, slots), out);
+    struct provider *p = &q->providers[least_loaded(q, slots & v->warm)];
+    struct conn *c = container_of(p->idlers.next, struct conn, link);
+    qos_conn_lease(q, c, (enum traffic_class) class);
+    return start(q, best, c, out);
+}
+
+/* --- pipelining -------------------------------------------------------------------------------- */
+
+/* A slot must come back to a guaranteed claim at the end of the operation under way, so at any moment enough
+ * leases carry one operation only for all guarantees of the others to be met from them. What the providers
+ * do not bear now is shared in proportion. */
+unsigned qos_grant_pipelines(const struct qos *q, enum traffic_class c)
+{
+    uint64_t bearing = 0, others = 0;
+    for (unsigned i = 0; i < q->cfg.nproviders; i++)
+        bearing += q->providers[i].down ? 0 : qos_provider_room(&q->providers[i]);
+    for (unsigned j = 0; j < TRAFFIC_CLASSES; j++)
+        others += j == c ? 0 : q->classes[j].cfg.guaranteed;
+    if (bearing < q->cfg.total)
+        others = others * bearing / q->cfg.total;
+    else
+        bearing = q->cfg.total;
+    return (unsigned)(bearing - others);
+}
+
+static bool others_guaranteed(const struct qos *q, unsigned c)
+{
+    for (unsigned j = 0; j < TRAFFIC_CLASSES; j++) {
+        if (j != c && q->classes[j].cfg.guaranteed)
+            return true;
+    }
+    return false;
+}
+
+/** The number in flight on the connection of `p` that could take one more of class `c`; 0: none. */
+static unsigned shallowest(const struct qos *q, const struct provider *p, unsigned c, unsigned most)
+{
+    const struct class *k = &q->classes[c];
+    for (uint32_t left = p->carrying[c] & ~1u; left; left &= left - 1) {
+        unsigned n = (unsigned)__builtin_ctz(left);
+        if (n >= most || n >= p->cfg.pipelining)
+            return 0;
+        if (n == 1 && k->pipelined >= qos_grant_pipelines(q, (enum traffic_class)c))
+            continue;
+        if (n == 2 && k->deep >= k->cfg.guaranteed && others_guaranteed(q, c))
+            continue;
+        return n;
+    }
+    return 0;
+}
+
+/** Providers that could serve something that waits in each class and that no connection is opened for. */
+static void claims(struct qos *q, uint32_t out[TRAFFIC_CLASSES])
+{
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
+        out[c] = 0;
+        list_for_each(link, &q->classes[c].lanes)
+        {
+            struct lane *l = container_of(link, struct lane, link);
+            if (qos_lane_uncovered(l) && qos_lane_next(l))
+                out[c] |= qos_lane_eligible(q, l);
+        }
+    }
+}
+
+/** If a lease of class `c` at provider `i` ended now, would the slot be its again? */
+static bool keeps(const struct qos *q, unsigned c, unsigned i, const uint32_t want[TRAFFIC_CLASSES])
+{
+    unsigned n = q->classes[c].leased - 1, leased = q->leased - 1;
+    const struct provider *p = &q->providers[i];
+    if (!may_lease(q, c, n, leased) || p->opening + p->idle + p->busy > p->cfg.connections)
+        return false;
+    for (unsigned j = 0; j < TRAFFIC_CLASSES; j++) {
+        unsigned nj = q->classes[j].leased;
+        if (j != c && want[j] >> i & 1 && may_lease(q, j, nj, leased) &&
+            class_before(q, j, nj, c, n))
+            return false;
+    }
+    return true;
+}
+
+/* Readahead goes at most two deep in streaming: what a reader turns out to be blocked on must not find a
+ * row of articles before it on every connection. */
+static unsigned depth_most(unsigned class, enum urgency u)
+{
+    return class == TRAFFIC_STREAMING && u != URGENCY_DEMAND ? 2 : QOS_DEPTH;
+}
+
+static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TRAFFIC_CLASSES],
+                           struct qos_order *out)
+{
+    uint32_t kept = 0;
+    for (unsigned i = 0; i < q->cfg.nproviders; i++) {
+        if (want[class] >> i & 1 && q->providers[i].carrying[class] & ~1u &&
+            keeps(q, class, i, want))
+            kept |= 1u << i;
+    }
+    struct flow *best = NULL;
+    struct provider *at = NULL;
+    unsigned depth = 0;
+    if (!kept)
+        return false;
+    list_for_each(link, &q->classes[class].lanes)
+    {
+        struct lane *l = container_of(link, struct lane, link);
+        struct flow *f = qos_lane_next(l);
+        if (!f || !qos_lane_uncovered(l) || (best && !qos_flow_before(f, best)))
+            continue;
+        unsigned n = 0;
+        for (uint32_t left = qos_lane_eligible(q, l) & kept; left; left &= left - 1) {
+            struct provider *p = &q->providers[__builtin_ctz(left)];
+            unsigned m = shallowest(q, p, class, depth_most(class, f->urgency));
+            if (m && (!n || m < n)) {
+                n = m;
+                best = f;
+                at = p;
+            }
+        }
+        depth = n ? n : depth;
+    }
+    if (!best)
+        return false;
+    return start(q, best, container_of(at->carriers[class][depth].next, struct conn, link), out);
+}
+
+bool qos_grant(struct qos *q, struct qos_order *out)
+{
+    unsigned order[TRAFFIC_CLASSES], n = classes_in_order(q, order);
+    if (n) {
+        struct view v;
+        look(q, &v);
+        for (unsigned i = 0; i < n; i++) {
+            if (lease_grant(q, &v, order[i], out))
+                return true;
+        }
+    }
+    bool pipelining = false;
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
+        pipelining |= q->classes[c].waiting && q->classes[c].leased;
+    if (!pipelining)
+        return false;
+    uint32_t want[TRAFFIC_CLASSES];
+    claims(q, want);
+    for (unsigned c = TRAFFIC_CLASSES; c-- > 0;) {
+        if (q->classes[c].waiting && q->classes[c].leased && pipeline_class(q, c, want, out))
+            return true;
+    }
+    return false;
+}

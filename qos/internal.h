@@ -1,0 +1,293 @@
+/**
+ * What the files of qos/ share. The picture:
+ *
+ *     qos_submit ──▶ stream ──▶ flow ──▶ lane ──▶ grant.c ──▶ START on a conn of a provider
+ *                    (turns)    (FIFO)   (who may serve it)
+ *
+ * An *op* that waits stands in the FIFO of a *flow*: one stream, one urgency, one lane. A *lane* holds all
+ * waiting operations of one class that exclude the same set of providers (those that lack the article,
+ * spoilt it, broke it off too often, or do not keep posts so old). Who may serve an operation depends on that
+ * set and on the providers' state alone, so it is computed once for a lane and not for each of a hundred
+ * thousand operations. Nearly all stand in one lane, with nothing excluded.
+ *
+ * queue.c     streams, flows and lanes: what waits, and who is next
+ * conn.c      connections: their states, leases, what is in flight
+ * provider.c  what each provider may do now: sockets, ceiling, breaker
+ * grant.c     the grant rule
+ * sched.c     the facts and the orders
+ */
+#ifndef QOS_INTERNAL_H
+#define QOS_INTERNAL_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "qos/qos.h"
+
+#include <stddef.h>
+
+#define QOS_NEVER     UINT64_MAX
+#define QOS_DEPTH     31   /* operations in flight on one connection, at the very most */
+#define QOS_LANES     1024 /* live sets of excluded providers; beyond it lanes are coarser */
+#define QOS_URGENCIES 3
+#define QOS_ATTEMPTS  15 /* the counters have four bits */
+
+enum op_state { OP_FREE, OP_WAITING, OP_FLYING, OP_ENDED };
+
+struct op {
+    struct list link;     /* free, flow->ops, conn->flying, or q->ended */
+    struct heap_node due; /* in q->deadlines while it waits and has one */
+    struct qos_want want;
+    struct stream *stream;
+    struct flow *flow; /* while waiting */
+    struct conn *conn; /* while in flight */
+    qos_time since;    /* submitted, or waiting again */
+    uint64_t charge;   /* bytes its stream was charged for it when it was sent */
+    uint64_t tries[2]; /* times each provider broke it off: four bits each */
+    uint32_t not_here, spoilt, failed, too_old; /* providers */
+    uint32_t gen;
+    enum op_state state;
+    enum qos_verdict verdict; /* once ended */
+    bool cancelled;
+};
+
+/** Whose turn it is: an open file or a job, within one class. Kept for a while when it has no operations. */
+struct stream {
+    struct list link; /* q->free_streams, or q->quiet_streams while it has no operation */
+    struct list flows;
+    struct stream *chain; /* of its hash bucket */
+    uint64_t id;
+    enum traffic_class class;
+    uint64_t served; /* bytes, on the scale that the streams it competes with share */
+    uint64_t turn;   /* order within one round */
+    unsigned nops;   /* waiting, in flight or ended but not yet reported */
+    unsigned held; /* connections that carry an operation of it, or are opened for it under a cap */
+    bool live;
+};
+
+/** Operations of one stream, one urgency and one lane, in order. */
+struct flow {
+    struct list link; /* stream->flows, or q->free_flows */
+    struct list ops;
+    struct heap_node node; /* in lane->turns[urgency] while it may be served */
+    struct stream *stream;
+    struct lane *lane;
+    enum urgency urgency;
+    unsigned nops;
+    unsigned opening; /* connections being opened for it under a cap */
+    unsigned usable;  /* operations that could be sent at once and for which none is being opened */
+    bool in_turns;
+};
+
+struct lane {
+    struct list link; /* class->lanes, or q->free_lanes */
+    struct lane *chain;
+    struct heap turns[QOS_URGENCIES];
+    enum traffic_class class;
+    uint32_t excluded;
+    uint32_t eligible; /* providers; good while epoch == q->epoch */
+    uint64_t epoch;
+    unsigned nflows;
+    unsigned usable;  /* of its flows */
+    unsigned opening; /* connections being opened for it */
+};
+
+enum conn_state { CONN_FREE, CONN_OPENING, CONN_IDLE, CONN_BUSY, CONN_CLOSING, CONN_LINGERING };
+
+struct conn {
+    struct list link; /* free; provider's idle, busy[][], linger; q->opening; q->closing or none */
+    struct list flying;
+    unsigned nflying;
+    unsigned provider;
+    enum conn_state state;
+    enum traffic_class class; /* whose lease it is, if leased */
+    bool leased;
+    bool probing;        /* opened above the learned ceiling */
+    struct lane *lane;   /* opened for it, or NULL */
+    struct flow *opener; /* opened for it under a cap, or NULL */
+    qos_time opened;
+    qos_time since; /* idle since; lingers until */
+    uint64_t answered;
+    uint32_t gen;
+};
+
+struct bucket {
+    uint64_t bps;  /* 0: no limit */
+    uint64_t room; /* bytes that may go now */
+    uint64_t part; /* of the next byte, in millionths */
+    qos_time at;   /* when `room` was true */
+};
+
+struct provider {
+    struct qos_provider_config cfg;
+    unsigned ceiling; /* sockets it is known to bear; cfg.connections until it says otherwise */
+    unsigned opening, idle, busy, closing, lingering;
+    unsigned
+        sockets_bar;     /* what they may add up to: the limit, or after qos_resize() what drains */
+    struct list idlers;  /* the last used first */
+    struct list lingers; /* the first to end first */
+    struct list carriers[TRAFFIC_CLASSES]
+                        [QOS_DEPTH + 1]; /* busy ones, by class and number in flight */
+    uint32_t carrying[TRAFFIC_CLASSES];  /* bit n: carriers[c][n] is not empty */
+
+    bool down;          /* the breaker is open: one connection at a time, and others take over */
+    unsigned faults;    /* operations broken off since the last answer */
+    unsigned level;     /* of the back-off */
+    qos_time failed_at; /* when level last rose */
+    qos_time open_at;   /* no connection is opened before */
+    qos_time probe_at;  /* none above the ceiling before */
+    bool probing;       /* one is being opened above the ceiling */
+    struct bucket bucket;
+    uint64_t started, ok, not_here, spoilt, broken, refused, bytes;
+};
+
+struct class
+{
+    struct qos_class_config cfg; /* weight resolved */
+    struct list lanes;           /* with flows, or with connections being opened */
+    unsigned leased, waiting;
+    unsigned pipelined, deep; /* leases with more than one, more than two operations in flight */
+    unsigned leased_bar,
+        deep_bar; /* what they may be: the limit, or after qos_resize() what drains */
+    uint64_t turn;
+    uint64_t granted_guarantee, granted_burst;
+    uint64_t ends[QOS_REJECTED + 1];
+    uint64_t wait[QOS_HIST];
+};
+
+struct qos {
+    struct qos_config cfg; /* defaults resolved */
+    struct qos_limits limits;
+    qos_time now;
+    unsigned leased; /* the sum of the classes' */
+    unsigned leased_bar;
+    bool shut;
+    bool unsettled; /* a fact has come since qos_next() last said false */
+    uint64_t epoch; /* rises when providers' tiers or health change */
+    struct class classes[TRAFFIC_CLASSES];
+    struct provider providers[QOS_PROVIDERS];
+    struct bucket bucket;
+
+    struct heap deadlines;
+    struct list ended;   /* operations whose END has not been fetched */
+    struct list closing; /* connections whose CLOSE has not been fetched */
+    struct list opening;
+
+    struct op *ops;
+    struct conn *conns;
+    struct stream *streams, **stream_table;
+    struct flow *flows;
+    struct lane *lanes, **lane_table;
+    size_t nstreams_mask, nlanes_mask, nlanes;
+    unsigned lanes_free; /* not counting those set aside for coarse lanes */
+    struct list free_ops, free_conns, free_streams, quiet_streams, free_flows, free_lanes;
+};
+
+/* --- config.c ---------------------------------------------------------------------------------- */
+
+/** Defaults filled in, total clamped. */
+void qos_config_resolve(const struct qos_config *cfg, struct qos_config *out);
+
+/* --- queue.c ----------------------------------------------------------------------------------- */
+
+void qos_queue_init(struct qos *q);
+
+/** The stream, or NULL when the table is full of streams with operations. */
+struct stream *qos_stream_find(struct qos *q, enum traffic_class class, uint64_t id);
+void qos_stream_get(struct stream *s);
+void qos_stream_put(struct qos *q, struct stream *s);
+
+/** `bytes` more (or less) were brought for it. */
+void qos_stream_charge(struct qos *q, struct stream *s, int64_t bytes);
+
+/** One connection more (+1) or less (-1) carries it or is opened for it. */
+void qos_stream_hold(struct qos *q, struct stream *s, int by);
+
+/** The cap has changed. */
+void qos_stream_refresh(struct qos *q, struct stream *s);
+
+/** Put an operation that has somewhere to go in its queue: at the end, or at the head. */
+void qos_queue_put(struct qos *q, struct op *op, bool head);
+void qos_queue_take(struct qos *q, struct op *op);
+
+uint32_t qos_lane_eligible(struct qos *q, struct lane *l);
+/** Operations in `l` for which no connection is being opened. */
+static inline bool qos_lane_uncovered(const struct lane *l)
+{
+    return l->usable > l->opening;
+}
+/** The urgency and flow that are next in it, or NULL. */
+struct flow *qos_lane_next(const struct lane *l);
+/** Does `a` go before `b`? Of one class. */
+bool qos_flow_before(const struct flow *a, const struct flow *b);
+void qos_lane_opening(struct qos *q, struct lane *l, int by);
+void qos_flow_opening(struct qos *q, struct flow *f, int by);
+
+/* --- provider.c -------------------------------------------------------------------------------- */
+
+static inline unsigned qos_provider_sockets(const struct provider *p)
+{
+    return p->opening + p->idle + p->busy + p->closing + p->lingering;
+}
+static inline unsigned qos_provider_leased(const struct provider *p)
+{
+    return p->opening + p->busy;
+}
+/** Sockets it may have. */
+static inline unsigned qos_provider_room(const struct provider *p)
+{
+    return p->ceiling < p->cfg.connections ? p->ceiling : p->cfg.connections;
+}
+void qos_provider_init(struct provider *p);
+/** May a connection be opened now? */
+bool qos_provider_can_open(const struct qos *q, const struct provider *p);
+/** Would it be the one that finds out whether a provider that was down is back? */
+bool qos_provider_is_probe(const struct provider *p);
+void qos_provider_answered(struct qos *q, struct provider *p);
+void qos_provider_ready(struct qos *q, struct provider *p);
+/** A connection that was opened at `opened` is gone; it counts nowhere any more. `opening`: it never was
+ *  ready. */
+void qos_provider_failed(struct qos *q, struct provider *p, bool opening, qos_time opened,
+                         enum qos_gone why, uint32_t dice);
+/** When something that only time brings about happens there, after q->now. */
+qos_time qos_provider_wake(const struct qos *q, const struct provider *p);
+/** Providers with connections, of any tier. */
+uint32_t qos_providers_active(const struct qos *q);
+/** Providers that may be asked for what excludes `excluded`, as things stand. */
+uint32_t qos_providers_eligible(const struct qos *q, uint32_t excluded);
+
+/* --- conn.c ------------------------------------------------------------------------------------ */
+
+struct conn *qos_conn_find(struct qos *q, qos_conn handle);
+qos_conn qos_conn_handle(const struct qos *q, const struct conn *c);
+struct conn *qos_conn_new(struct qos *q, unsigned provider);
+void qos_conn_lease(struct qos *q, struct conn *c, enum traffic_class class);
+/** A connection that was being opened is not any more. */
+void qos_conn_opened(struct qos *q, struct conn *c);
+/** Nothing is in flight on it: its lease ends, and it idles or is closed. */
+void qos_conn_rest(struct qos *q, struct conn *c);
+void qos_conn_close(struct qos *q, struct conn *c);
+void qos_conn_send(struct qos *q, struct conn *c, struct op *op);
+void qos_conn_unsend(struct qos *q, struct conn *c, struct op *op);
+/** It is no more: free, or lingering. Nothing is in flight on it. */
+void qos_conn_drop(struct qos *q, struct conn *c, bool seen);
+/** Close idle ones that are above the provider's limit or have idled long enough; end lingering. */
+void qos_conns_age(struct qos *q);
+
+/* --- grant.c ----------------------------------------------------------------------------------- */
+
+bool qos_grant(struct qos *q, struct qos_order *out);
+/** Leases of class `c` that may have more than one operation in flight. */
+unsigned qos_grant_pipelines(const struct qos *q, enum traffic_class c);
+
+/** The limits, raised by `drain` to what there is; else lowered to it as it drains. */
+void qos_bars_set(struct qos *q, bool drain);
+
+/* --- rate.c ------------------------------------------------------------------------------------ */
+
+void qos_bucket_set(struct bucket *b, uint64_t bps, qos_time now);
+
+/* --- sched.c ----------------------------------------------------------------------------------- */
+
+qos_op qos_op_handle(const struct qos *q, const struct op *op);
+
+#endif

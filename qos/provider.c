@@ -1,0 +1,202 @@
+#include "qos/internal.h"
+
+/* Broken operations in a row, without an answer between them, that open the breaker. */
+#define FAULTS_MOST 3
+
+void qos_provider_init(struct provider *p)
+{
+    list_init(&p->idlers);
+    list_init(&p->lingers);
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
+        for (unsigned n = 0; n <= QOS_DEPTH; n++)
+            list_init(&p->carriers[c][n]);
+    }
+}
+
+uint32_t qos_providers_active(const struct qos *q)
+{
+    uint32_t active = 0;
+    for (unsigned i = 0; i < q->cfg.nproviders; i++) {
+        if (q->providers[i].cfg.connections)
+            active |= 1u << i;
+    }
+    return active;
+}
+
+/** Of `set`, those of its lowest tier. */
+static uint32_t lowest_tier(const struct qos *q, uint32_t set)
+{
+    unsigned tier = UINT32_MAX;
+    uint32_t found = 0;
+    for (uint32_t left = set; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+        unsigned t = q->providers[i].cfg.tier;
+        if (t < tier || !found) {
+            tier = t;
+            found = 0;
+        }
+        if (t == tier)
+            found |= 1u << i;
+    }
+    return found;
+}
+
+/* The lowest tier that lacks nothing is asked. While every provider of it is down, the next tier is asked as
+ * well; those that are down stay in the set, so that the probe that finds one back is made for somebody. */
+uint32_t qos_providers_eligible(const struct qos *q, uint32_t excluded)
+{
+    uint32_t left = qos_providers_active(q) & ~excluded, eligible = 0;
+    while (left) {
+        uint32_t tier = lowest_tier(q, left);
+        eligible |= tier;
+        for (uint32_t t = tier; t; t &= t - 1) {
+            if (!q->providers[__builtin_ctz(t)].down)
+                return eligible;
+        }
+        left &= ~tier;
+    }
+    return eligible;
+}
+
+bool qos_provider_can_open(const struct qos *q, const struct provider *p)
+{
+    unsigned sockets = qos_provider_sockets(p);
+    if (sockets >= p->cfg.connections || q->now < p->open_at)
+        return false;
+    if (p->down)
+        return !p->opening && !p->idle;
+    if (sockets < p->ceiling)
+        return true;
+    return !p->probing && q->now >= p->probe_at;
+}
+
+bool qos_provider_is_probe(const struct provider *p)
+{
+    return p->down;
+}
+
+static void set_down(struct qos *q, struct provider *p, bool down)
+{
+    if (p->down == down)
+        return;
+    p->down = down;
+    q->epoch++;
+    if (!down)
+        return;
+    /* What has idled there is no better than what broke. */
+    while (!list_is_empty(&p->idlers))
+        qos_conn_close(q, container_of(p->idlers.next, struct conn, link));
+}
+
+/** Up to a quarter more or less, so that many who lost one provider do not come back as one. */
+static qos_time jittered(qos_time us, uint32_t dice)
+{
+    return us - us / 4 + (us / 2 * (dice >> 16) >> 16);
+}
+
+/** Connections that fail together are one failure: the back-off grows only for one that was opened since. */
+static void back_off(struct qos *q, struct provider *p, qos_time opened, bool longest,
+                     uint32_t dice)
+{
+    if (p->level && opened <= p->failed_at)
+        return;
+    qos_time wait = q->cfg.backoff_max_us;
+    if (!longest && p->level < 32 && q->cfg.backoff_us << p->level < wait)
+        wait = q->cfg.backoff_us << p->level;
+    p->level += p->level < 32;
+    p->failed_at = q->now;
+    p->open_at = q->now + jittered(wait, dice);
+}
+
+static void refused(struct qos *q, struct provider *p, qos_time opened, bool longest, uint32_t dice)
+{
+    p->refused++;
+    back_off(q, p, opened, longest, dice);
+    if (!p->idle && !p->busy)
+        set_down(q, p, true);
+}
+
+static void at_limit(struct qos *q, struct provider *p, qos_time opened, uint32_t dice)
+{
+    unsigned working = p->idle + p->busy;
+    p->ceiling = working ? working : 1;
+    p->probe_at = q->now + q->cfg.probe_us;
+    if (working)
+        p->refused++;
+    else
+        refused(q, p, opened, false, dice);
+}
+
+void qos_provider_failed(struct qos *q, struct provider *p, bool opening, qos_time opened,
+                         enum qos_gone why, uint32_t dice)
+{
+    switch (why) {
+    case QOS_GONE_CLOSED:
+    case QOS_GONE_STALE:
+        return;
+    case QOS_GONE_LIMIT:
+        at_limit(q, p, opened, dice);
+        return;
+    case QOS_GONE_LOGIN:
+        refused(q, p, opened, true, dice);
+        return;
+    case QOS_GONE_REFUSED:
+        refused(q, p, opened, false, dice);
+        return;
+    case QOS_GONE_BROKEN:
+    case QOS_GONE_SILENT:
+        if (opening) {
+            refused(q, p, opened, false, dice);
+            return;
+        }
+        p->broken++;
+        if (++p->faults < FAULTS_MOST)
+            return;
+        back_off(q, p, opened, false, dice);
+        set_down(q, p, true);
+        return;
+    }
+}
+
+/* A login alone does not close a breaker that broken operations have opened: a server may greet
+ * everyone and serve no one. Then the one connection serves an operation first. */
+void qos_provider_ready(struct qos *q, struct provider *p)
+{
+    unsigned working = p->idle + p->busy;
+    if (working > p->ceiling)
+        p->ceiling = working;
+    if (p->faults < FAULTS_MOST)
+        set_down(q, p, false);
+}
+
+void qos_provider_answered(struct qos *q, struct provider *p)
+{
+    p->faults = 0;
+    p->level = 0;
+    set_down(q, p, false);
+}
+
+static void sooner(qos_time *at, qos_time t)
+{
+    if (t < *at)
+        *at = t;
+}
+
+qos_time qos_provider_wake(const struct qos *q, const struct provider *p)
+{
+    qos_time at = QOS_NEVER;
+    if (!list_is_empty(&p->lingers))
+        sooner(&at, container_of(p->lingers.next, struct conn, link)->since);
+    if (!list_is_empty(&p->idlers))
+        sooner(&at, container_of(p->idlers.prev, struct conn, link)->since + q->cfg.idle_us);
+    bool wanted = false;
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
+        wanted |= q->classes[c].waiting > 0;
+    if (wanted && p->cfg.connections) {
+        if (p->open_at > q->now)
+            sooner(&at, p->open_at);
+        if (p->ceiling < p->cfg.connections && p->probe_at > q->now)
+            sooner(&at, p->probe_at);
+    }
+    return at;
+}
