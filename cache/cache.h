@@ -8,11 +8,17 @@
  *           a fetch starts. A read that finds no room waits its turn, first come first served, holding
  *           nothing meanwhile: so readers cannot deadlock on memory. Readahead never waits: it is
  *           refused when room would have to come from blocks in use.
- * Order     One fetch per segment however many want it; a more urgent one promotes it.
+ * Order     One fetch per segment however many want it; a more urgent one promotes it. Reads of class
+ *           streaming that block a reader wait before all others, but not for ever.
  * Policy    cache/policy.h: scan-resistant, pure.
- * Threads   Any. One mutex, a leaf: never held across a source call's callback, `ready`, or check().
+ * Threads   Any. One mutex: never held across begin() and done() of a source's caller, `ready`,
+ *           describe() or check(). fetch, promote and cancel of the source are called with it held, so
+ *           the order is cache, then source; a source calls nobody back with its own lock held, and so
+ *           there is no circle. `ready` must not wait for anything of the cache.
  * Failures  A segment that ended MISSING or CORRUPT is remembered for `negative_us`, so that a reader
- *           that tries page after page costs one round of questions. FAILED and TIMEOUT are not.
+ *           that tries page after page costs one round of questions. FAILED and TIMEOUT are not. NOSPACE means that a segment, or
+ *           a set of them whose sizes were only learnt on the way, can never fit in the budget; the
+ *           former is remembered as well.
  */
 #ifndef CACHE_CACHE_H
 #define CACHE_CACHE_H
@@ -43,15 +49,15 @@ struct cache_file {
 };
 
 struct cache_config {
-    size_t budget;        /* bytes */
-    uint64_t negative_us; /* how long MISSING and CORRUPT are remembered; 0: 60 s */
+    size_t budget;            /* bytes */
+    uint64_t negative_us;     /* how long MISSING and CORRUPT are remembered; 0: 60 s */
     uint64_t (*now_us)(void); /* NULL: clock_now_us */
 };
 
 /** `src` is lent until cache_free(). NULL: no memory. */
 struct cache *cache_new(const struct cache_config *cfg, struct source *src);
 
-/** No read or fetch may be under way: stop the source first. */
+/** No read or fetch may be under way: cancel the reads, then stop the source, first. */
 void cache_free(struct cache *c);
 
 /* --- reading ----------------------------------------------------------------------------------- */
@@ -62,7 +68,11 @@ struct cache_want {
     enum segment_result result; /* out */
     struct segment_info info;   /* out, where DONE (name is NULL) */
     struct cache_block *block;  /* out, where DONE: pinned until cache_read_end() */
-    struct list link;           /* the cache's own */
+    struct list link;           /* the cache's own, from here on */
+    struct cache_read *read;
+    uint32_t room; /* chunks to reserve */
+    bool sure;     /* `room` was learnt from the article, not guessed from the NZB */
+    uint8_t phase;
 };
 
 /** Blocks of one file wanted together: the caller's memory, lent from start until `ready` has run or
@@ -72,7 +82,7 @@ struct cache_read {
     enum traffic_class class;
     enum urgency urgency;
     uint64_t stream;
-    uint64_t deadline_us; /* 0: none. Handed to the source; the caller keeps its own watch as well */
+    uint64_t deadline_us; /* 0: none. For the source; the caller keeps its own watch as well */
     /** Every want has its result (some may have failed: the others are still pinned). Runs once, on a
      *  thread of the source or of another caller of the cache, with no lock held; not inside start. */
     void (*ready)(struct cache_read *r);
@@ -82,6 +92,7 @@ struct cache_read {
     struct list link; /* the cache's own, from here on */
     unsigned left;
     unsigned state;
+    unsigned rounds; /* how often an article turned out larger than what was reserved for it */
 };
 
 enum cache_start {
@@ -111,8 +122,8 @@ enum cache_ahead {
 };
 
 /** Fetch segment `i` without anybody waiting for it. */
-enum cache_ahead cache_ahead(struct cache *c, struct cache_file *f, uint32_t i, enum traffic_class class,
-                             enum urgency urgency, uint64_t stream);
+enum cache_ahead cache_ahead(struct cache *c, struct cache_file *f, uint32_t i,
+                             enum traffic_class class, enum urgency urgency, uint64_t stream);
 
 /** Withdraw what was asked ahead for `stream` and nobody waits for; what is on the wire goes on. */
 void cache_ahead_drop(struct cache *c, struct cache_file *f, uint64_t stream);
@@ -123,7 +134,8 @@ void cache_ahead_drop(struct cache *c, struct cache_file *f, uint64_t stream);
  *  readable for those who pin it and is freed with the last pin. */
 void cache_drop(struct cache *c, struct cache_file *f, uint32_t i);
 
-/** Forget everything of a file and wait until nothing of it is under way. */
+/** Forget everything of a file and wait until nothing of it is under way: fetches that nobody waits for
+ *  are cancelled, reads still out are waited for. Never on a thread of the source, nor inside `ready`. */
 void cache_forget(struct cache *c, struct cache_file *f);
 
 struct cache_stats {

@@ -5,6 +5,8 @@
  * tails and indexes that are read again and again. LRU lets the first wash the second out. This policy
  * keeps newcomers in a small queue and moves to the main one only what is asked for again.
  *
+ * Passes    A player takes a block in several small reads: those are one use. Only a hit that comes after
+ *           some memory's worth of other blocks counts as another.
  * Shape     A value with intrusive entries; no clock, no randomness, no allocation after init.
  * Threads   The owner serialises.
  */
@@ -22,7 +24,8 @@ struct cache_policy;
 /** Embedded in a block. */
 struct cache_policy_entry {
     struct list link;
-    uint64_t key; /* of the segment: recognised when it comes back after eviction */
+    uint64_t key;  /* of the segment: recognised when it comes back after eviction */
+    uint64_t seen; /* when it was last asked for, in bytes inserted so far */
     uint32_t size;
     uint8_t queue, hits;
 };

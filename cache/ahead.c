@@ -1,0 +1,105 @@
+#include "cache/internal.h"
+
+/* Readahead takes what readers leave: it never stands in line, never pushes out what other readahead has
+ * brought and nobody has read yet, and always leaves an eighth of the memory for a read to take. */
+
+#define READERS_SHARE 8
+
+/** Fresh blocks grow old: after a whole memory's worth of others, nobody is coming for them. */
+static void fresh_expire(struct cache *c)
+{
+    while (!list_is_empty(&c->fresh)) {
+        struct cache_block *b = container_of(c->fresh.next, struct cache_block, link);
+
+        if (c->born - b->born <= c->slab.count)
+            return;
+        cache_block_unfresh(c, b);
+    }
+}
+
+static bool has_room(struct cache *c, uint32_t chunks)
+{
+    uint32_t available = c->slab.free + c->idle;
+
+    if (!cache_line_is_empty(c) || available < chunks + c->slab.count / READERS_SHARE)
+        return false;
+    fresh_expire(c);
+    return available - c->fresh_chunks >= chunks && cache_room_make(c, chunks, false);
+}
+
+/** True: there is nothing to fetch. */
+static bool is_there(struct cache *c, const struct cache_file *f, uint32_t i, enum urgency urgency,
+                     uint64_t stream)
+{
+    struct cache_block *b = cache_block_find(c, f->id, i);
+    enum segment_result known;
+
+    if (!b)
+        return c->negative.live > 0 &&
+               cache_negative_find(&c->negative, f->id, i, c->now_us(), &known);
+    if (b->state == BLOCK_FETCHING && !b->ahead) {
+        b->ahead = true;
+        b->ahead_stream = stream;
+    }
+    if (b->state == BLOCK_FETCHING)
+        cache_fetch_promote(c, b, urgency, 0);
+    return true;
+}
+
+static enum cache_ahead ahead_try(struct cache *c, struct cache_file *f, uint32_t i,
+                                  uint32_t chunks, struct cache_block **b, struct cache_work *w)
+{
+    if (!has_room(c, chunks) || !(*b = cache_fetch_new(c, f, i, chunks, w))) {
+        c->stats.ahead_refused++;
+        return CACHE_AHEAD_NO_ROOM;
+    }
+    c->stats.ahead_started++;
+    return CACHE_AHEAD_STARTED;
+}
+
+enum cache_ahead cache_ahead(struct cache *c, struct cache_file *f, uint32_t i,
+                             enum traffic_class class, enum urgency urgency, uint64_t stream)
+{
+    enum cache_ahead answer = CACHE_AHEAD_THERE;
+    struct segment_want seg = {.bytes = 0};
+    struct cache_block *b = NULL;
+    struct cache_work w;
+
+    cache_work_init(&w);
+    f->ops->describe(f, i, &seg);
+    pthread_mutex_lock(&c->lock);
+    if (!is_there(c, f, i, urgency, stream))
+        answer = ahead_try(c, f, i, cache_fetch_guess(c, seg.bytes), &b, &w);
+    if (b) {
+        b->class = class;
+        b->urgency = urgency;
+        b->stream = b->ahead_stream = stream;
+        b->deadline_us = 0;
+        b->ahead = true;
+    }
+    pthread_mutex_unlock(&c->lock);
+    cache_work_run(c, &w);
+    return answer;
+}
+
+void cache_ahead_drop(struct cache *c, struct cache_file *f, uint64_t stream)
+{
+    pthread_mutex_lock(&c->lock);
+    list_for_each(it, &c->fetching)
+    {
+        struct cache_block *b = container_of(it, struct cache_block, link);
+
+        if (b->file_id == f->id && b->ahead && b->ahead_stream == stream) {
+            b->ahead = false;
+            cache_fetch_release(c, b);
+        }
+    }
+    list_for_each_safe(it, &c->fresh)
+    {
+        struct cache_block *b = container_of(it, struct cache_block, link);
+
+        if (b->file_id == f->id && b->ahead_stream == stream)
+            cache_block_unfresh(c, b);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
