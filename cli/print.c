@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void line_print(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static void line_print(const char *fmt, va_list ap)
 {
     char line[CLI_ERROR_MAX + 256];
 
