@@ -18,27 +18,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** What fits into a command line of 512 bytes (RFC 3977 §3.1) whatever the command; a segment with a
+ *  longer one is left out, and so is one whose id holds a control character, '<' or '>'. */
+#define NZB_MESSAGE_ID_MAX 497
+#define NZB_GROUP_MAX      497
+
 struct nzb_segment {
-    const char *message_id; /* without < > */
+    const char *message_id; /* without < >; 1 to NZB_MESSAGE_ID_MAX bytes; may hold blanks */
     uint32_t number;        /* from 1; ascending, with gaps where the NZB has them */
     uint32_t bytes;         /* as the NZB says: of the encoded article, often wrong; 0: not told */
 };
 
+/* A file without a usable segment is left out, and counted as a warning. */
 struct nzb_file {
-    const char *name;     /* a safe, unique path component */
-    const char *subject;  /* as posted, UTF-8 */
-    const char *poster;   /* "" where the NZB has none */
+    const char *name;    /* a safe, unique path component */
+    const char *subject; /* as posted, UTF-8 */
+    const char *poster;  /* "" where the NZB has none */
     const char *const *groups;
     const struct nzb_segment *segments;
-    uint64_t posted_s;   /* Unix time; 0: not told */
-    uint64_t bytes;      /* sum of the segments' */
+    uint64_t posted_s; /* Unix time; 0: not told */
+    uint64_t bytes;    /* sum of the segments' */
     uint32_t nsegments;
     uint32_t ngroups;
-    uint32_t parts; /* how many segments there should be, by the subject's (1/50) or the highest number */
+    uint32_t
+        parts; /* how many segments there should be, by the subject's (1/50) or the highest number */
 };
 
 struct nzb_meta {
-    const char *type, *value; /* type in lower case: "title", "password", "tag", "category", "name", … */
+    const char *type,
+        *value; /* type in lower case: "title", "password", "tag", "category", "name", … */
 };
 
 struct nzb {
