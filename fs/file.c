@@ -1,0 +1,171 @@
+/* file — one posted file: its map from bytes to segments, its size, and what is known to be lost. */
+#define LOG_TAG "fs.file"
+#include "fs/internal.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void describe(const struct cache_file *c, uint32_t i, struct segment_want *out)
+{
+    const void *f = (const char *)c - offsetof(struct fs_file, cache);
+    const struct nzb_file *posted = ((const struct fs_file *)f)->posted;
+    out->message_id = posted->segments[i].message_id;
+    out->group = posted->ngroups ? posted->groups[0] : NULL;
+    out->posted_s = posted->posted_s;
+    out->bytes = posted->segments[i].bytes;
+}
+
+static int check(struct cache_file *c, uint32_t i, const struct segment_info *info)
+{
+    struct fs_file *f = container_of(c, struct fs_file, cache);
+    pthread_mutex_lock(&f->lock);
+    enum segmap_verdict v = segmap_check(f->map, i, info);
+    pthread_mutex_unlock(&f->lock);
+    if (v == SEGMAP_PLAUSIBLE)
+        return 0;
+    log_debug(
+        "%s: segment %" PRIu32 " says it is bytes %" PRIu64 "+%" PRIu32 " of %" PRIu64 ": refused",
+        f->posted->name, f->posted->segments[i].number, info->begin, info->len, info->file_size);
+    return -EBADMSG;
+}
+
+static const struct cache_file_ops file_ops = {.describe = describe, .check = check};
+
+int fs_file_init(struct fs_file *f, const struct nzb_file *posted)
+{
+    static _Atomic uint64_t ids;
+    f->cache = (struct cache_file){.id = atomic_fetch_add(&ids, 1) + 1, .ops = &file_ops};
+    f->posted = posted;
+    f->size = FS_SIZE_UNKNOWN;
+    return -pthread_mutex_init(&f->lock, NULL);
+}
+
+void fs_file_fini(struct fs_file *f)
+{
+    segmap_free(f->map);
+    free(f->numbers);
+    free(f->lost);
+    free(f->zeros);
+    pthread_mutex_destroy(&f->lock);
+}
+
+int fs_file_load(struct fs_file *f)
+{
+    const struct nzb_file *posted = f->posted;
+    int err = 0;
+    pthread_mutex_lock(&f->lock);
+    if (f->map)
+        goto out;
+    err = -ENOMEM;
+    uint32_t n = posted->nsegments;
+    f->numbers = calloc((size_t)n + 1, sizeof(*f->numbers));
+    f->lost = calloc((size_t)n / 8 + 1, 1);
+    if (f->numbers && f->lost) {
+        for (uint32_t i = 0; i < n; i++)
+            f->numbers[i] = posted->segments[i].number;
+        f->map = segmap_new(f->numbers, n, posted->parts);
+    }
+    if (f->map) {
+        err = 0;
+        goto out;
+    }
+    free(f->numbers);
+    free(f->lost);
+    f->numbers = NULL;
+    f->lost = NULL;
+out:
+    pthread_mutex_unlock(&f->lock);
+    return err;
+}
+
+/* Under the lock. */
+static void lost_set(struct fs_file *f, uint32_t i, bool lost)
+{
+    uint8_t bit = (uint8_t)(1u << (i & 7));
+    if (((f->lost[i / 8] & bit) != 0) == lost)
+        return;
+    f->lost[i / 8] ^= bit;
+    f->missing += lost ? 1 : UINT32_MAX;
+}
+
+bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *info)
+{
+    uint64_t size;
+    pthread_mutex_lock(&f->lock);
+    bool fits = segmap_learn(f->map, i, info) == SEGMAP_PLAUSIBLE;
+    if (fits)
+        lost_set(f, i, false);
+    if (segmap_size(f->map, &size) && size != f->size) {
+        if (f->size != FS_SIZE_UNKNOWN)
+            log_warn("%s: is %" PRIu64 " bytes long, not %" PRIu64 " as was thought",
+                     f->posted->name, size, (uint64_t)f->size);
+        f->size = size;
+    }
+    pthread_mutex_unlock(&f->lock);
+    return fits;
+}
+
+void fs_file_failed(struct fs_file *f, uint32_t i, enum segment_result how)
+{
+    if (how != SEGMENT_MISSING && how != SEGMENT_CORRUPT)
+        return;
+    pthread_mutex_lock(&f->lock);
+    lost_set(f, i, true);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* Under the lock: the first range that ends at or behind `off`. */
+static size_t zeros_search(const struct fs_file *f, uint64_t off)
+{
+    size_t lo = 0, hi = f->nzeros;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (f->zeros[mid].end < off)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static bool zeros_reserve(struct fs_file *f)
+{
+    if (f->nzeros < f->zeros_cap)
+        return true;
+    size_t cap = f->zeros_cap ? f->zeros_cap * 2 : 8;
+    struct fs_range *fresh = reallocarray(f->zeros, cap, sizeof(*fresh));
+    if (!fresh)
+        return false;
+    f->zeros = fresh;
+    f->zeros_cap = cap;
+    return true;
+}
+
+int fs_file_zeroed(struct fs_file *f, uint64_t begin, uint64_t end, uint64_t *fresh)
+{
+    struct fs_range all = {begin, end};
+    uint64_t had = 0;
+    pthread_mutex_lock(&f->lock);
+    if (!zeros_reserve(f)) {
+        pthread_mutex_unlock(&f->lock);
+        return -ENOMEM;
+    }
+    /* Ranges [at, to) touch the new one and melt into it. */
+    size_t at = zeros_search(f, begin), to = at;
+    for (; to < f->nzeros && f->zeros[to].begin <= end; to++) {
+        had += f->zeros[to].end - f->zeros[to].begin;
+        all.begin = all.begin < f->zeros[to].begin ? all.begin : f->zeros[to].begin;
+        all.end = all.end > f->zeros[to].end ? all.end : f->zeros[to].end;
+    }
+    memmove(&f->zeros[at + 1], &f->zeros[to], (f->nzeros - to) * sizeof(all));
+    f->zeros[at] = all;
+    f->nzeros = f->nzeros - (to - at) + 1;
+    *fresh = all.end - all.begin - had;
+    f->zeroed += *fresh;
+    pthread_mutex_unlock(&f->lock);
+    return 0;
+}

@@ -1,0 +1,210 @@
+/**
+ * fs/internal — what the files of this folder share.
+ *
+ * Locks     Leaves, but for two pairs: read.lock → fs_watch.lock, fs_handle.lock → fs_file.lock. None is
+ *           held while the cache is called: it may run the `ready` of another read on the caller's thread.
+ */
+#ifndef FS_INTERNAL_H
+#define FS_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "fs/fs.h"
+#include "nzb/segmap.h"
+#include "qos/stream.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define FS_ROOT_INO     1u
+#define FS_SIZE_UNKNOWN UINT64_MAX
+
+/* --- file.c ------------------------------------------------------------------------------------ */
+
+/** Bytes shown as zeros: disjoint, sorted. */
+struct fs_range {
+    uint64_t begin, end;
+};
+
+/** One posted file. */
+struct fs_file {
+    /* fixed */
+    struct cache_file cache;
+    const struct nzb_file *posted;
+
+    /* any thread */
+    _Atomic uint64_t size; /* FS_SIZE_UNKNOWN until an article has told it */
+    _Atomic uint32_t missing;
+    _Atomic uint64_t zeroed;
+
+    /* under lock */
+    pthread_mutex_t lock;
+    struct segmap *map; /* NULL until the first read */
+    uint32_t *numbers;  /* the segments', as segmap wants them */
+    uint8_t *lost;      /* a bit for each segment that no provider has */
+    struct fs_range *zeros;
+    size_t nzeros, zeros_cap;
+    unsigned
+        learners; /* reads that are learning the map: while there are any, what is lost stays so */
+};
+
+int fs_file_init(struct fs_file *f, const struct nzb_file *posted);
+void fs_file_fini(struct fs_file *f);
+
+/** Make the map if there is none yet. 0 or -ENOMEM. */
+int fs_file_load(struct fs_file *f);
+
+/** Hold what a fetch of segment `i` brought against the map. False: it contradicts it. */
+bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *info);
+
+/** Segment `i` ended `how`, which is not DONE. */
+void fs_file_failed(struct fs_file *f, uint32_t i, enum segment_result how);
+
+/** [begin, end) was shown as zeros. 0 or -ENOMEM. */
+int fs_file_zeroed(struct fs_file *f, uint64_t begin, uint64_t end, uint64_t *fresh);
+
+/* --- tree.c ------------------------------------------------------------------------------------ */
+
+/** An NZB and where it came from. */
+struct fs_origin {
+    struct list link;
+    struct nzb *nzb;
+    char *path;
+    uint64_t when_s;
+};
+
+struct fs_node {
+    /* fixed once it is in the tree */
+    uint64_t ino;
+    uint64_t hash; /* of parent and name */
+    uint64_t mtime_s;
+    struct fs_node *parent;         /* the root's: itself */
+    const struct fs_origin *origin; /* NULL: the root */
+    const char *name;
+    struct fs_file *file; /* NULL: a directory */
+
+    /* under fs.tree */
+    struct fs_node *chain; /* the next of one hash bucket */
+    struct fs_node **children;
+    uint32_t nchildren, cap, ndirs;
+    _Atomic uint64_t newest_s; /* mtime of a directory: of its newest file */
+};
+
+struct fs_tree {
+    pthread_rwlock_t lock;
+    struct arena arena; /* nodes, files, names */
+    struct fs_node *root;
+    struct fs_node **nodes; /* by ino - 1 */
+    struct fs_node **buckets;
+    size_t nnodes, nodes_cap, nbuckets;
+    struct list origins;
+};
+
+int fs_tree_init(struct fs_tree *t);
+void fs_tree_fini(struct fs_tree *t);
+
+/** By inode number, or NULL. */
+struct fs_node *fs_tree_node(struct fs *fs, uint64_t ino);
+
+/** How many nodes there are. */
+uint64_t fs_tree_count(struct fs *fs);
+
+/** Call `each` for every file; the tree must not change meanwhile. */
+void fs_tree_files(struct fs *fs, void (*each)(struct fs *fs, struct fs_file *f));
+
+/* --- watch.c ----------------------------------------------------------------------------------- */
+
+/** What the watch knows of a blocked read: embedded in it. All under fs_watch.lock. */
+struct fs_watched {
+    struct list link;
+    uint64_t deadline_us;
+    bool cancelled;
+};
+
+/** One thread that ends reads: those whose deadline has come, and those that were cancelled. It sleeps
+ *  until the earliest deadline it knew of when it went to sleep, and for ever when there is none. */
+struct fs_watch {
+    pthread_t thread;
+    bool timed; /* fixed: false with a clock of the user's own */
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct list blocked;   /* by deadline */
+    struct list cancelled; /* to be ended as soon as may be */
+    uint64_t sleeps_until; /* 0: awake */
+    size_t nblocked;
+    bool stop;
+};
+
+int fs_watch_start(struct fs_watch *w, struct fs *fs);
+/** Nothing may be watched any more. */
+void fs_watch_stop(struct fs_watch *w);
+
+void fs_watch_add(struct fs_watch *w, struct fs_watched *e);
+void fs_watch_remove(struct fs_watch *w, struct fs_watched *e);
+/** End it with EINTR; when it is not watched yet: as soon as it is. */
+void fs_watch_cancel(struct fs_watch *w, struct fs_watched *e);
+void fs_watch_cancel_all(struct fs_watch *w);
+
+/* --- read.c ------------------------------------------------------------------------------------ */
+
+/** For the watch: hold on to a read found on its list, under its lock … */
+void fs_read_watched_get(struct fs_watched *e);
+/** … and, without the lock, end it with `err` unless it is over, and let go of it. */
+void fs_read_watched_end(struct fs_watched *e, int err);
+
+/* --- handle.c ---------------------------------------------------------------------------------- */
+
+struct fs_handle {
+    /* fixed */
+    struct fs *fs;
+    struct fs_node *node;
+    uint64_t stream;
+
+    /* under lock */
+    pthread_mutex_t lock;
+    struct qos_stream window;
+    uint64_t ahead, ahead_end; /* what the window wants and has not been asked for yet */
+    uint64_t charge;           /* what is asked for and not read, as counted in fs.ahead_bytes */
+};
+
+/** A read of [off, off+len) has been asked for: fetch ahead of it. */
+void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len);
+
+/* --- fs.c -------------------------------------------------------------------------------------- */
+
+struct fs_mount;
+
+struct fs {
+    /* fixed after fs_new() */
+    struct config_mount mount;
+    struct cache *cache;
+    char *source;
+    uint64_t (*now_us)(void);
+    uint64_t ahead_most; /* of all handles together */
+    int stop_fd;         /* an eventfd: readable once the mount is to stop */
+    uid_t uid;
+    gid_t gid;
+
+    struct fs_tree tree;
+    struct fs_watch watch;
+
+    /* the owner's */
+    struct fs_mount *mounted;
+
+    /* under idle */
+    pthread_mutex_t idle;
+    pthread_cond_t idle_cond;
+    size_t live_reads;
+
+    /* any thread */
+    _Atomic uint64_t streams; /* the last handle's number */
+    _Atomic uint64_t reads, read_bytes, waited, errors, timeouts, interrupts, zeroed;
+    _Atomic uint64_t handles, ahead_bytes, known_bytes;
+    atomic_bool stopped;
+};
+
+/** 0444 or 0555, less the umask. */
+mode_t fs_node_mode(const struct fs *fs, const struct fs_node *n);
+
+#endif

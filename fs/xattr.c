@@ -1,0 +1,157 @@
+/* xattr — user.nzbfs.*: what the NZB says of a file, and what is known to be wrong with it.
+ *
+ * The password of an NZB is not among them. */
+#include "fs/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define PREFIX    "user.nzbfs."
+#define VALUE_MAX 65536 /* what the kernel takes */
+
+/* Bytes that go to the caller as far as they fit, and are counted all. */
+struct out {
+    char *to;
+    size_t cap, len;
+};
+
+static void put(struct out *o, const char *s, size_t len)
+{
+    if (o->len < o->cap)
+        memcpy(o->to + o->len, s, len < o->cap - o->len ? len : o->cap - o->len);
+    o->len += len;
+}
+
+static void put_string(struct out *o, const char *s)
+{
+    put(o, s, strlen(s));
+}
+
+static void put_number(struct out *o, uint64_t n)
+{
+    char s[24];
+    put(o, s, (size_t)snprintf(s, sizeof(s), "%" PRIu64, n));
+}
+
+/* Each fills in the value and returns true, or there is none. */
+
+static bool message_count(const struct fs_node *n, struct out *o)
+{
+    put_number(o, n->file->posted->nsegments);
+    return true;
+}
+
+static bool parts(const struct fs_node *n, struct out *o)
+{
+    put_number(o, n->file->posted->parts);
+    return true;
+}
+
+static bool groups(const struct fs_node *n, struct out *o)
+{
+    const struct nzb_file *posted = n->file->posted;
+    for (uint32_t i = 0; i < posted->ngroups; i++) {
+        put(o, ",", i ? 1 : 0);
+        put_string(o, posted->groups[i]);
+    }
+    return posted->ngroups > 0;
+}
+
+static bool poster(const struct fs_node *n, struct out *o)
+{
+    put_string(o, n->file->posted->poster);
+    return *n->file->posted->poster != '\0';
+}
+
+static bool subject(const struct fs_node *n, struct out *o)
+{
+    put_string(o, n->file->posted->subject);
+    return true;
+}
+
+static bool date(const struct fs_node *n, struct out *o)
+{
+    struct tm tm;
+    char s[48];
+    time_t when = (time_t)n->file->posted->posted_s;
+    if (!when || !gmtime_r(&when, &tm))
+        return false;
+    put(o, s, strftime(s, sizeof(s), "%Y-%m-%dT%H:%M:%SZ", &tm));
+    return true;
+}
+
+static bool missing(const struct fs_node *n, struct out *o)
+{
+    struct fs_health h;
+    fs_node_health(n, &h);
+    put_number(o, h.missing);
+    return true;
+}
+
+static bool zeroed(const struct fs_node *n, struct out *o)
+{
+    uint64_t bytes = n->file->zeroed;
+    put_number(o, bytes);
+    return bytes != 0;
+}
+
+static bool source(const struct fs_node *n, struct out *o)
+{
+    if (n->origin)
+        put_string(o, n->origin->path);
+    return n->origin != NULL;
+}
+
+static const struct xattr {
+    const char *name;
+    bool of_dirs; /* as well as of files */
+    bool (*value)(const struct fs_node *n, struct out *o);
+} xattrs[] = {
+    {PREFIX "source", true, source},    {PREFIX "message_count", false, message_count},
+    {PREFIX "parts", false, parts},     {PREFIX "groups", false, groups},
+    {PREFIX "poster", false, poster},   {PREFIX "date", false, date},
+    {PREFIX "subject", false, subject}, {PREFIX "missing", false, missing},
+    {PREFIX "zeroed", false, zeroed},
+};
+
+#define NXATTRS (sizeof(xattrs) / sizeof(xattrs[0]))
+
+static bool has_value(const struct xattr *x, const struct fs_node *n, struct out *o)
+{
+    return (n->file || x->of_dirs) && x->value(n, o);
+}
+
+static int result(const struct out *o)
+{
+    size_t len = o->len < VALUE_MAX ? o->len : VALUE_MAX;
+    return o->cap && len > o->cap ? -ERANGE : (int)len;
+}
+
+int fs_xattr_get(struct fs *fs, const struct fs_node *n, const char *name, char *out, size_t cap)
+{
+    struct out o = {.to = out, .cap = cap};
+    if (n == fs->tree.root && !strcmp(name, PREFIX "source")) {
+        put_string(&o, fs->source);
+        return result(&o);
+    }
+    for (size_t i = 0; i < NXATTRS; i++)
+        if (!strcmp(xattrs[i].name, name))
+            return has_value(&xattrs[i], n, &o) ? result(&o) : -ENODATA;
+    return -ENODATA;
+}
+
+int fs_xattr_list(struct fs *fs, const struct fs_node *n, char *out, size_t cap)
+{
+    struct out o = {.to = out, .cap = cap};
+    for (size_t i = 0; i < NXATTRS; i++) {
+        struct out nothing = {0};
+        bool there =
+            n == fs->tree.root ? xattrs[i].value == source : has_value(&xattrs[i], n, &nothing);
+        if (there)
+            put(&o, xattrs[i].name, strlen(xattrs[i].name) + 1);
+    }
+    return result(&o);
+}
