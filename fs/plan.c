@@ -1,0 +1,248 @@
+/* plan — from a byte range to blocks, and from blocks to bytes.
+ *
+ * A healthy file needs two rounds at its very first read (which tells the size) and one ever after. An
+ * uneven one needs a few more to find the place. Nothing is taken out of a block before its article has
+ * been held against the map and the map still puts it where the plan did. */
+#define LOG_TAG "fs.read"
+#include "fs/read.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* What may be spent on segments that cannot be had, or that lie, while the map is being learnt: one for a
+ * missing one, two where no answer was to be got at all. */
+#define LOST_MOST 4
+
+static const char zeros[64 << 10];
+
+/* --- plan -------------------------------------------------------------------------------------- */
+
+static int want_add(struct read *r, uint32_t i)
+{
+    for (unsigned k = 0; k < r->nwants; k++)
+        if (r->wants[k].i == i)
+            return (int)k;
+    r->wants[r->nwants] = (struct cache_want){.i = i};
+    return (int)r->nwants++;
+}
+
+/* Under the file's lock: a first learner may ask again for what an earlier one had to do without. */
+static void learner_enter(struct read *r)
+{
+    if (r->learner)
+        return;
+    r->learner = true;
+    if (!r->file->learners++)
+        segmap_forget_lost(r->file->map);
+}
+
+void read_learner_leave(struct read *r)
+{
+    if (!r->learner)
+        return;
+    r->learner = false;
+    pthread_mutex_lock(&r->file->lock);
+    r->file->learners--;
+    pthread_mutex_unlock(&r->file->lock);
+}
+
+/* Under the file's lock: byte `pos` cannot be placed. *drop: what is held of the segment is in doubt. */
+static enum plan plan_ask(struct read *r, uint64_t pos, bool *drop)
+{
+    learner_enter(r);
+    /* Asked again: entering may have taken back what was marked lost. */
+    struct segmap_at at = segmap_find(r->file->map, pos);
+    if (at.place != SEGMAP_ASK && at.place != SEGMAP_DOUBT)
+        return PLAN_FAIL;
+    *drop = at.place == SEGMAP_DOUBT;
+    r->asked = want_add(r, at.i);
+    return PLAN_FETCH;
+}
+
+static void piece_add(struct read *r, const struct segmap_at *at, uint64_t pos)
+{
+    r->pieces[r->npieces++] = (struct read_piece){
+        .begin = pos,
+        .end = at->end < r->end ? at->end : r->end,
+        .from = at->begin,
+        .to = at->end,
+        .want = at->place == SEGMAP_HERE ? want_add(r, at->i) : -1,
+    };
+}
+
+/* Under the file's lock. */
+static enum plan plan_pieces(struct read *r, bool *drop)
+{
+    uint64_t size, off = r->pub.off;
+    if (!segmap_size(r->file->map, &size))
+        return plan_ask(r, 0, drop);
+    r->end = off >= size ? off : r->pub.len < size - off ? off + r->pub.len : size;
+    for (uint64_t pos = r->pos; pos < r->end && r->npieces < r->width;) {
+        struct segmap_at at = segmap_find(r->file->map, pos);
+        if (at.place == SEGMAP_ASK || at.place == SEGMAP_DOUBT)
+            return plan_ask(r, pos, drop);
+        if (at.place == SEGMAP_EOF || at.begin > pos || at.end <= pos)
+            return PLAN_FAIL;
+        piece_add(r, &at, pos);
+        pos = at.end;
+    }
+    return r->nwants ? PLAN_FETCH : PLAN_TAKE;
+}
+
+enum plan read_plan(struct read *r)
+{
+    bool drop = false;
+    r->nwants = r->npieces = 0;
+    r->asked = -1;
+    pthread_mutex_lock(&r->file->lock);
+    enum plan p = plan_pieces(r, &drop);
+    pthread_mutex_unlock(&r->file->lock);
+    if (drop)
+        cache_drop(r->fs->cache, &r->file->cache, r->wants[r->asked].i);
+    return p;
+}
+
+/* Does the map still say what the pieces say? */
+static bool plan_stands(struct read *r)
+{
+    bool stands = true;
+    pthread_mutex_lock(&r->file->lock);
+    for (unsigned k = 0; k < r->npieces && stands; k++) {
+        const struct read_piece *p = &r->pieces[k];
+        struct segmap_at at = segmap_find(r->file->map, p->begin);
+        bool here = at.place == SEGMAP_HERE && p->want >= 0 && at.i == r->wants[p->want].i;
+        bool hole = at.place == SEGMAP_HOLE && p->want < 0;
+        stands = (here || hole) && at.begin == p->from && at.end == p->to;
+    }
+    pthread_mutex_unlock(&r->file->lock);
+    return stands;
+}
+
+/* --- learn ------------------------------------------------------------------------------------- */
+
+/* The segment to learn from cannot be had: go on without it? 0 or an errno. */
+static int asked_lost(struct read *r, const struct cache_want *w)
+{
+    switch (w->result) {
+    case SEGMENT_TIMEOUT:
+        return ETIMEDOUT;
+    case SEGMENT_MISSING:
+    case SEGMENT_CORRUPT:
+        r->lost += 1;
+        break;
+    case SEGMENT_FAILED:
+        r->lost += 2;
+        break;
+    case SEGMENT_DONE:
+    case SEGMENT_NOSPACE:
+    case SEGMENT_CANCELLED:
+        return EIO;
+    }
+    if (r->lost >= LOST_MOST)
+        return EIO;
+    pthread_mutex_lock(&r->file->lock);
+    segmap_lost(r->file->map, w->i);
+    pthread_mutex_unlock(&r->file->lock);
+    return 0;
+}
+
+static void learn_done(struct read *r, const struct cache_want *w, bool *wrong)
+{
+    uint64_t before = r->file->size;
+    if (!fs_file_learn(r->file, w->i, &w->info)) {
+        *wrong = true;
+        cache_drop(r->fs->cache, &r->file->cache, w->i);
+    }
+    uint64_t now = r->file->size;
+    if (now != before)
+        atomic_fetch_add(&r->fs->known_bytes, now - (before == FS_SIZE_UNKNOWN ? 0 : before));
+}
+
+/* A block that does not hold what its piece wants can only be an old one, from before the map knew better. */
+static void drop_misplaced(struct read *r, bool *wrong)
+{
+    for (unsigned k = 0; k < r->npieces; k++) {
+        const struct read_piece *p = &r->pieces[k];
+        const struct cache_want *w = p->want < 0 ? NULL : &r->wants[p->want];
+        if (!w || w->result != SEGMENT_DONE ||
+            (w->info.begin <= p->begin && w->info.begin + w->info.len >= p->end))
+            continue;
+        *wrong = true;
+        cache_drop(r->fs->cache, &r->file->cache, w->i);
+    }
+}
+
+int read_learn(struct read *r, bool *again)
+{
+    bool wrong = false;
+    int err = 0;
+    for (unsigned k = 0; k < r->nwants; k++) {
+        const struct cache_want *w = &r->wants[k];
+        if (w->result == SEGMENT_DONE) {
+            learn_done(r, w, &wrong);
+            continue;
+        }
+        fs_file_failed(r->file, w->i, w->result);
+        if ((int)k == r->asked)
+            err = asked_lost(r, w);
+    }
+    *again = r->asked >= 0 || !plan_stands(r);
+    if (!*again)
+        drop_misplaced(r, &wrong);
+    if (wrong && ++r->lost >= LOST_MOST)
+        err = EIO;
+    *again |= wrong;
+    return err;
+}
+
+/* --- take -------------------------------------------------------------------------------------- */
+
+/* The bytes of a piece that nobody has, as the user wishes them. 0 or an errno. */
+static int take_zeros(struct read *r, const struct read_piece *p)
+{
+    uint64_t fresh, left = p->end - p->begin;
+    if (fs_file_zeroed(r->file, p->begin, p->end, &fresh))
+        return ENOMEM;
+    atomic_fetch_add(&r->fs->zeroed, fresh);
+    while (left && r->niov < READ_IOVS) {
+        size_t len = left < sizeof(zeros) ? (size_t)left : sizeof(zeros);
+        r->iov[r->niov++] = (struct iovec){.iov_base = (void *)(uintptr_t)zeros, .iov_len = len};
+        left -= len;
+    }
+    return left ? EIO : 0;
+}
+
+static int take_block(struct read *r, const struct read_piece *p, const struct cache_want *w)
+{
+    size_t len = (size_t)(p->end - p->begin), got = 0;
+    unsigned n = cache_block_iov(w->block, (uint32_t)(p->begin - w->info.begin), (uint32_t)len,
+                                 &r->iov[r->niov], (unsigned)READ_IOVS - r->niov);
+    for (unsigned k = 0; k < n; k++)
+        got += r->iov[r->niov + k].iov_len;
+    r->niov += n;
+    return got == len ? 0 : EIO;
+}
+
+static int take_piece(struct read *r, const struct read_piece *p)
+{
+    const struct cache_want *w = p->want < 0 ? NULL : &r->wants[p->want];
+    if (w && w->result == SEGMENT_DONE)
+        return take_block(r, p, w);
+    if (r->fs->mount.missing_zeros && (!w || w->result == SEGMENT_MISSING))
+        return take_zeros(r, p);
+    return w && w->result == SEGMENT_TIMEOUT ? ETIMEDOUT : EIO;
+}
+
+int read_take(struct read *r)
+{
+    for (unsigned k = 0; k < r->npieces; k++) {
+        unsigned before = r->niov;
+        int err = take_piece(r, &r->pieces[k]);
+        if (err) {
+            r->niov = before;
+            return err;
+        }
+        r->pos = r->pieces[k].end;
+    }
+    return 0;
+}

@@ -1,0 +1,393 @@
+/* read — the asynchronous read engine.
+ *
+ * A read goes round this loop until it is over:
+ *
+ *      plan      which blocks hold the bytes, by the file's map; or which must be learnt to tell
+ *      fetch     them from the cache: at once, or later (`ready`, on another thread)
+ *      learn     what the articles said; where that changed the map: plan again
+ *      take      the bytes, as an iovec into the pinned blocks
+ *
+ * A read of very many small segments, or of more than the cache can pin together, is *gathered*: bytes
+ * are copied into a buffer of the read's own, a few blocks at a time.
+ *
+ * Who ends it         Exactly one: the thread that goes round, or the watch (deadline, cancel). `over` is
+ *                     set under the lock by the one that does. A thread that goes round and finds it set
+ *                     lets go of what it holds and touches nothing that the owner sees.
+ * How long it lives   Until the last lets go: the owner (fs_read_end), the cache (while `ready` will run
+ *                     or runs), the watch (while it ends it), and whoever is inside a call. */
+#define LOG_TAG "fs.read"
+#include "fs/read.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rounds without a byte gained. Finding a place in an uneven file is a search, so a few dozen are ample;
+ * articles that contradict one another must come to an end. */
+#define ROUNDS_MOST 64
+
+enum step {
+    STEP_AGAIN,
+    STEP_PENDING, /* `ready` goes on */
+    STEP_OVER,    /* ended by us: the owner is to be told */
+    STEP_GONE,    /* ended by another */
+};
+
+static struct read *read_of(struct fs_read *pub)
+{
+    return container_of(pub, struct read, pub);
+}
+
+static void read_get(struct read *r)
+{
+    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+}
+
+static void read_put(struct read *r)
+{
+    if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    struct fs *fs = r->fs;
+    read_learner_leave(r);
+    pthread_mutex_destroy(&r->lock);
+    free(r->buf);
+    free(r);
+    pthread_mutex_lock(&fs->idle);
+    if (!--fs->live_reads)
+        pthread_cond_broadcast(&fs->idle_cond);
+    pthread_mutex_unlock(&fs->idle);
+}
+
+static void unpin(struct read *r)
+{
+    if (r->pinned)
+        cache_read_end(r->fs->cache, &r->cache);
+    r->pinned = false;
+}
+
+/* --- the end ----------------------------------------------------------------------------------- */
+
+/* The end is ours, unless somebody was first. */
+static bool claim(struct read *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool ours = !r->over;
+    r->over = true;
+    pthread_mutex_unlock(&r->lock);
+    return ours;
+}
+
+static void count(struct fs *fs, const struct fs_read *pub)
+{
+    if (pub->err)
+        atomic_fetch_add(pub->err == ETIMEDOUT ? &fs->timeouts
+                         : pub->err == EINTR   ? &fs->interrupts
+                                               : &fs->errors,
+                         1);
+    if (pub->err || !pub->len)
+        return;
+    atomic_fetch_add_explicit(&fs->reads, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&fs->read_bytes, pub->n, memory_order_relaxed);
+}
+
+/* What the owner sees; r->over is ours. */
+static void answer(struct read *r, int err, size_t good)
+{
+    if (r->gather && good) {
+        r->iov[0] = (struct iovec){.iov_base = r->buf, .iov_len = good};
+        r->niov = 1;
+    }
+    r->kept = r->pinned && good;
+    if (!r->kept)
+        unpin(r);
+    r->pub.err = err;
+    r->pub.n = good;
+    r->pub.size = r->file->size;
+    r->pub.iov = r->iov;
+    r->pub.niov = good ? r->niov : 0;
+    count(r->fs, &r->pub);
+}
+
+/* Over, with an answer or with `err`. */
+static enum step finish(struct read *r, int err)
+{
+    size_t good = (size_t)(r->pos - r->pub.off);
+    if (err && (!r->pub.partial || !good))
+        good = 0;
+    else
+        err = 0;
+    read_learner_leave(r);
+    if (!claim(r)) {
+        unpin(r);
+        return STEP_GONE;
+    }
+    if (r->waited)
+        fs_watch_remove(&r->fs->watch, &r->watched);
+    answer(r, err, good);
+    return STEP_OVER;
+}
+
+void fs_read_watched_get(struct fs_watched *e)
+{
+    read_get(container_of(e, struct read, watched));
+}
+
+void fs_read_watched_end(struct fs_watched *e, int err)
+{
+    struct read *r = container_of(e, struct read, watched);
+    pthread_mutex_lock(&r->lock);
+    bool ours = !r->over;
+    bool in_cache = r->in_cache;
+    r->over = true;
+    pthread_mutex_unlock(&r->lock);
+
+    if (ours && in_cache && cache_read_cancel(r->fs->cache, &r->cache))
+        read_put(r); /* the cache's */
+    if (ours) {
+        r->pub.err = err;
+        count(r->fs, &r->pub);
+        r->pub.done(&r->pub);
+    }
+    read_put(r);
+}
+
+/* --- going round ------------------------------------------------------------------------------- */
+
+/* Copy what was taken to where it stands in the read's own buffer, and let go of the blocks. */
+static void gather(struct read *r, uint64_t from)
+{
+    char *to = r->buf + (from - r->pub.off);
+    for (unsigned k = 0; k < r->niov; k++) {
+        memcpy(to, r->iov[k].iov_base, r->iov[k].iov_len);
+        to += r->iov[k].iov_len;
+    }
+    r->niov = 0;
+    unpin(r);
+}
+
+static bool gather_begin(struct read *r)
+{
+    if (!r->gather)
+        r->buf = malloc(r->pub.len);
+    return r->gather = r->buf != NULL;
+}
+
+/* Take the pieces that are there; all of the read, or what one round could bring of it. */
+static enum step take(struct read *r)
+{
+    uint64_t from = r->pos;
+    int err = read_take(r);
+    if (!err && r->pos < r->end && !gather_begin(r))
+        return finish(r, ENOMEM);
+    if (r->gather)
+        gather(r, from);
+    if (err || r->pos >= r->end)
+        return finish(r, err);
+    r->rounds = 0;
+    return STEP_AGAIN;
+}
+
+/* All results are there. */
+static enum step digest(struct read *r)
+{
+    bool again;
+    int err = read_learn(r, &again);
+    if (err) {
+        /* What stands before the byte that cannot be placed may still be an answer. */
+        if (r->pub.partial && r->npieces && r->pos == r->pub.off && !r->gather)
+            read_take(r);
+        return finish(r, err);
+    }
+    if (!again)
+        return take(r);
+    unpin(r);
+    return STEP_AGAIN;
+}
+
+static void on_ready(struct cache_read *c);
+
+/* The cache has said PENDING; `ready` may have run meanwhile, and more than that. Where it has not: from
+ * now on who ends the read can cancel it; if somebody has ended it already, that is left to us. */
+static void park(struct read *r, unsigned readies)
+{
+    bool cancel = false;
+    pthread_mutex_lock(&r->lock);
+    if (r->readies == readies) {
+        cancel = r->over;
+        r->in_cache = !r->over;
+        if (!r->over && !r->waited) {
+            r->waited = true;
+            atomic_fetch_add_explicit(&r->fs->waited, 1, memory_order_relaxed);
+            fs_watch_add(&r->fs->watch, &r->watched);
+        }
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (cancel && cache_read_cancel(r->fs->cache, &r->cache))
+        read_put(r);
+}
+
+/* Ask the cache for the wants. After PENDING the read is `ready`'s. *gone: it is over. */
+static enum cache_start fetch(struct read *r, bool *gone)
+{
+    pthread_mutex_lock(&r->lock);
+    *gone = r->over;
+    unsigned readies = r->readies;
+    pthread_mutex_unlock(&r->lock);
+    if (*gone)
+        return CACHE_TOO_BIG;
+    r->cache = (struct cache_read){.file = &r->file->cache,
+                                   .class = r->pub.class,
+                                   .urgency = r->pub.urgency,
+                                   .stream = r->pub.handle ? r->pub.handle->stream
+                                                           : r->file->cache.id | UINT64_C(1) << 63,
+                                   .deadline_us = r->pub.deadline_us,
+                                   .ready = on_ready,
+                                   .wants = r->wants,
+                                   .nwants = r->nwants};
+    read_get(r); /* for the cache */
+    read_get(r); /* for ourselves: `ready` may come, and the owner go, before start returns */
+    enum cache_start s = cache_read_start(r->fs->cache, &r->cache);
+    if (s == CACHE_PENDING)
+        park(r, readies);
+    else
+        read_put(r);
+    read_put(r);
+    return s;
+}
+
+/* More than the cache can hold at once: fewer at a time. */
+static enum step narrow(struct read *r)
+{
+    if (r->nwants == 1) {
+        log_warn("%s: a segment does not fit in the cache: raise cache.memory",
+                 r->file->posted->name);
+        return finish(r, EIO);
+    }
+    r->width = 1;
+    return gather_begin(r) ? STEP_AGAIN : finish(r, ENOMEM);
+}
+
+static enum step round_once(struct read *r)
+{
+    bool gone;
+    if (++r->rounds > ROUNDS_MOST) {
+        log_warn("%s: its articles contradict one another at byte %" PRIu64 ": given up",
+                 r->file->posted->name, r->pos);
+        return finish(r, EIO);
+    }
+    switch (read_plan(r)) {
+    case PLAN_FETCH:
+        break;
+    case PLAN_TAKE:
+        return take(r);
+    case PLAN_FAIL:
+        return finish(r, EIO);
+    }
+    switch (fetch(r, &gone)) {
+    case CACHE_READY:
+        r->pinned = true;
+        return digest(r);
+    case CACHE_PENDING:
+        return STEP_PENDING;
+    case CACHE_TOO_BIG:
+        break;
+    }
+    return gone ? STEP_GONE : narrow(r);
+}
+
+static void on_ready(struct cache_read *c)
+{
+    struct read *r = container_of(c, struct read, cache);
+    pthread_mutex_lock(&r->lock);
+    r->in_cache = false;
+    r->readies++;
+    bool over = r->over;
+    pthread_mutex_unlock(&r->lock);
+
+    r->pinned = true;
+    enum step s = STEP_GONE;
+    if (over)
+        unpin(r);
+    else
+        s = digest(r);
+    while (s == STEP_AGAIN)
+        s = round_once(r);
+    if (s == STEP_OVER)
+        r->pub.done(&r->pub);
+    read_put(r);
+}
+
+/* --- the owner's ------------------------------------------------------------------------------- */
+
+struct fs_read *fs_read_new(struct fs *fs, struct fs_node *file)
+{
+    struct read *r = calloc(1, sizeof(*r));
+    if (!r)
+        return NULL;
+    r->fs = fs;
+    r->file = file->file;
+    r->refs = 1;
+    r->width = READ_PIECES;
+    r->pub = (struct fs_read){
+        .file = file,
+        .class = TRAFFIC_STREAMING,
+        .urgency = URGENCY_DEMAND,
+        .deadline_us = fs->now_us() + (uint64_t)fs->mount.read_timeout_s * 1000000,
+    };
+    list_init(&r->watched.link);
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_mutex_lock(&fs->idle);
+    fs->live_reads++;
+    pthread_mutex_unlock(&fs->idle);
+    return &r->pub;
+}
+
+bool fs_read_start(struct fs_read *pub)
+{
+    struct read *r = read_of(pub);
+    struct fs_handle *h = pub->handle;
+    assert(pub->len <= FS_READ_MOST);
+    r->pos = r->end = pub->off;
+    r->watched.deadline_us = pub->deadline_us;
+    if (!r->file) {
+        pub->err = EISDIR;
+        return true;
+    }
+    if (fs_file_load(r->file)) {
+        pub->err = ENOMEM;
+        return true;
+    }
+    uint64_t off = pub->off;
+    uint32_t len = pub->len;
+    read_get(r);
+    enum step s = STEP_AGAIN;
+    while (s == STEP_AGAIN)
+        s = round_once(r);
+    if (h && len)
+        fs_handle_ahead(h, off, len);
+    read_put(r);
+    return s == STEP_OVER;
+}
+
+void fs_read_cancel(struct fs_read *pub)
+{
+    struct read *r = read_of(pub);
+    fs_watch_cancel(&r->fs->watch, &r->watched);
+}
+
+void fs_read_end(struct fs_read *pub)
+{
+    if (!pub)
+        return;
+    struct read *r = read_of(pub);
+    if (r->kept) {
+        r->kept = false;
+        r->pinned = false;
+        cache_read_end(r->fs->cache, &r->cache);
+    }
+    read_put(r);
+}

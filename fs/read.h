@@ -1,0 +1,67 @@
+/** read — a read under way: what read.c (its life) and plan.c (its bytes) share. */
+#ifndef FS_READ_H
+#define FS_READ_H
+
+#include "fs/internal.h"
+
+#define READ_PIECES 12 /* 1 MiB of segments of 100 KiB; smaller ones are gathered */
+#define READ_IOVS   (FS_READ_MOST / CACHE_CHUNK + 2 * READ_PIECES + 8)
+
+/** Bytes of the file that stand in one block, or in none. */
+struct read_piece {
+    uint64_t begin, end; /* cut to what is read */
+    uint64_t from, to;   /* the whole of the segment, or of the hole */
+    int want;            /* index into wants; -1: a hole */
+};
+
+struct read {
+    struct fs_read pub;
+    struct fs *fs;
+    struct fs_file *file;
+    atomic_uint refs;
+    struct fs_watched watched;
+
+    /* under lock */
+    pthread_mutex_t lock; /* a leaf but for fs_watch.lock */
+    bool over;            /* somebody ends it, or has */
+    bool in_cache; /* cache_read_start() has returned, `ready` has not run: it can be cancelled */
+    unsigned readies; /* how often `ready` has run */
+
+    /* after the end: the owner's */
+    bool kept; /* pins that the answer needs */
+
+    /* of the thread that goes round */
+    bool waited, learner, pinned;
+    bool gather;    /* bytes are copied to buf, width blocks at a time */
+    int asked;      /* the want whose place is to be learnt; -1: none */
+    unsigned width; /* pieces at once, at most */
+    unsigned rounds, lost;
+    unsigned nwants, npieces, niov;
+    uint64_t pos, end; /* how far it is; where it ends, once the size is known */
+    char *buf;
+    struct cache_read cache;
+    struct read_piece pieces[READ_PIECES];
+    struct cache_want wants[READ_PIECES + 1];
+    struct iovec iov[READ_IOVS];
+};
+
+enum plan {
+    PLAN_FETCH, /* the wants */
+    PLAN_TAKE,  /* there is nothing to fetch: only holes, or nothing at all */
+    PLAN_FAIL,  /* the place of a byte cannot be told */
+};
+
+/** Which blocks hold [pos, end), or must be learnt to tell. */
+enum plan read_plan(struct read *r);
+
+/** All results are in: learn from them. 0, or the errno that ends the read. *again: the plan has to be made
+ *  afresh. */
+int read_learn(struct read *r, bool *again);
+
+/** The bytes of the pieces up to the first bad one, as iovecs; r->pos moves on. Returns the errno that the
+ *  bad one means, or 0. */
+int read_take(struct read *r);
+
+void read_learner_leave(struct read *r);
+
+#endif
