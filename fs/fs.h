@@ -92,7 +92,7 @@ int fs_xattr_list(struct fs *fs, const struct fs_node *n, char *out, size_t cap)
 /** Reads that name the handle are followed by readahead. NULL: no memory. */
 struct fs_handle *fs_handle_open(struct fs *fs, struct fs_node *file);
 
-/** Withdraws its readahead. No read that names it may be under way. */
+/** Withdraws its readahead. No read that names it may be under way: over, and fs_read_start() returned. */
 void fs_handle_close(struct fs_handle *h);
 
 /* --- reading ----------------------------------------------------------------------------------- */
@@ -161,8 +161,10 @@ struct fs_mount_options {
 };
 
 /** Attach to `mountpoint`. 0, or -errno with one line in err[errlen] that says what to do. The mount
- *  answers nothing until fs_loop(). mount.direct_io, allow_other, default_permissions, uid, gid and umask
- *  are taken from fs_options. */
+ *  answers nothing until fs_loop(). mount.direct_io, allow_other, uid, gid and umask are taken from
+ *  fs_options. The kernel always checks modes, as with default_permissions: they mean what they say, and
+ *  sizes are learnt before a file is opened. In a file with segments known to be missing, and with
+ *  direct_io in all, a read error is exact to the byte; else to the page. */
 int fs_mount(struct fs *fs, const char *mountpoint, const struct fs_mount_options *o, char *err,
              size_t errlen);
 

@@ -1,0 +1,561 @@
+/* ops — the FUSE requests: a thin skin over the core.
+ *
+ * What is known is answered here and now. The rest is *parked*: the worker that took the request goes on
+ * to the next one, and whichever thread ends the read sends the reply.
+ *
+ *      worker                                  another thread
+ *      fs_read_start() → pending
+ *      fuse_req_interrupt_func(on_interrupt)       done()
+ *      turn++ ────────── the second of the two to get here replies ────────── turn++
+ *
+ * so a request never goes away while the worker still arms its interrupt. The interrupt's callback runs
+ * under a lock of libfuse that the reply needs, so it replies to nothing: it hands the read to the watch,
+ * whose thread ends it. fuse_req_interrupt_func(NULL) before the reply waits for a callback that runs.
+ *
+ * Sizes. LOOKUP and READDIRPLUS cost no article: an unknown size goes out as attributes that are stale on
+ * arrival, or (READDIRPLUS) not at all. The kernel asks again, by GETATTR, before it shows them to
+ * anyone; and since the mount has default_permissions also before every open(2), because it checks the
+ * mode then. So no reader, mapping or splice ever works with the size of nothing. OPEN learns the size as
+ * well, for whoever skips all that. */
+#define LOG_TAG "fs.ops"
+#include "fs/mount.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+/* Content never changes. */
+#define FOREVER_S (86400.0 * 30)
+/* Names that are not there are asked for again and again by media servers, but may come. */
+#define ABSENT_S  10.0
+
+enum op_kind { OP_GETATTR, OP_OPEN, OP_READ };
+
+/* A request that may have to wait. */
+struct op {
+    fuse_req_t req;
+    struct fs_mount *m;
+    struct fs_read *read;
+    enum op_kind kind;
+    atomic_uint turn;
+    struct fs_mount_handle *handle; /* OPEN, READ */
+    struct fuse_file_info fi;       /* OPEN */
+};
+
+static struct fs_mount *mount_of(fuse_req_t req)
+{
+    return fuse_req_userdata(req);
+}
+
+static struct fs_node *node_of(fuse_req_t req, fuse_ino_t ino)
+{
+    return fs_tree_node(mount_of(req)->fs, ino);
+}
+
+static struct fs_mount_handle *handle_of(const struct fuse_file_info *fi)
+{
+    return (struct fs_mount_handle *)(uintptr_t)fi->fh;
+}
+
+/* --- requests that may wait -------------------------------------------------------------------- */
+
+static void reply_attr(struct op *op)
+{
+    struct stat st;
+    bool known = fs_node_stat(op->m->fs, op->read->file, &st);
+    if (op->read->err)
+        fuse_reply_err(op->req, op->read->err);
+    else
+        fuse_reply_attr(op->req, &st, known ? FOREVER_S : 0);
+}
+
+static void reply_open(struct op *op)
+{
+    int err = op->read->err;
+    if (err)
+        fuse_reply_err(op->req, err);
+    else
+        err = fuse_reply_open(op->req, &op->fi);
+    if (err) /* the kernel will not release what it does not hold */
+        fs_mount_handle_close(op->m, op->handle);
+}
+
+static void reply(struct op *op)
+{
+    struct fs_mount *m = op->m;
+    switch (op->kind) {
+    case OP_GETATTR:
+        reply_attr(op);
+        break;
+    case OP_OPEN:
+        reply_open(op);
+        break;
+    case OP_READ:
+        if (op->read->err)
+            fuse_reply_err(op->req, op->read->err);
+        else
+            fuse_reply_iov(op->req, op->read->iov, (int)op->read->niov);
+        break;
+    }
+    fs_read_end(op->read);
+    free(op);
+
+    pthread_mutex_lock(&m->lock);
+    if (!--m->parked)
+        pthread_cond_signal(&m->none_parked);
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* The worker and the ender meet here; true for the second. */
+static bool op_turn(struct op *op)
+{
+    return atomic_fetch_add(&op->turn, 1) == 1;
+}
+
+static void op_unpark(struct op *op)
+{
+    fuse_req_interrupt_func(op->req, NULL, NULL);
+    reply(op);
+}
+
+static void on_done(struct fs_read *r)
+{
+    struct op *op = r->arg;
+    if (op_turn(op))
+        op_unpark(op);
+}
+
+static void on_interrupt(fuse_req_t req, void *data)
+{
+    (void)req;
+    struct op *op = data;
+    fs_read_cancel(op->read);
+}
+
+static struct op *op_new(fuse_req_t req, struct fs_node *n, enum op_kind kind)
+{
+    struct fs_mount *m = mount_of(req);
+    struct op *op = calloc(1, sizeof(*op));
+    if (!op)
+        return NULL;
+    *op = (struct op){.req = req, .m = m, .kind = kind, .read = fs_read_new(m->fs, n)};
+    if (!op->read) {
+        free(op);
+        return NULL;
+    }
+    op->read->done = on_done;
+    op->read->arg = op;
+    pthread_mutex_lock(&m->lock);
+    m->parked++;
+    pthread_mutex_unlock(&m->lock);
+    return op;
+}
+
+static void op_run(struct op *op)
+{
+    if (fs_read_start(op->read)) {
+        reply(op);
+        return;
+    }
+    fuse_req_interrupt_func(op->req, on_interrupt, op);
+    if (op_turn(op))
+        op_unpark(op);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)fi;
+    struct stat st;
+    struct fs_node *n = node_of(req, ino);
+    if (!n) {
+        fuse_reply_err(req, ENOENT);
+        return;
+    }
+    if (fs_node_stat(mount_of(req)->fs, n, &st)) {
+        fuse_reply_attr(req, &st, FOREVER_S);
+        return;
+    }
+    struct op *op = op_new(req, n, OP_GETATTR);
+    if (op)
+        op_run(op);
+    else
+        fuse_reply_err(req, ENOMEM);
+}
+
+/* --- open files -------------------------------------------------------------------------------- */
+
+static struct fs_mount_handle *handle_open(struct fs_mount *m, struct fs_node *n)
+{
+    struct fs_health health;
+    struct fs_mount_handle *h = calloc(1, sizeof(*h));
+    if (!h)
+        return NULL;
+    h->handle = fs_handle_open(m->fs, n);
+    if (!h->handle) {
+        free(h);
+        return NULL;
+    }
+    fs_node_health(n, &health);
+    h->direct = m->fs->mount.direct_io || (health.missing && !m->fs->mount.missing_zeros);
+    pthread_mutex_lock(&m->lock);
+    list_add_tail(&m->handles, &h->link);
+    pthread_mutex_unlock(&m->lock);
+    return h;
+}
+
+void fs_mount_handle_close(struct fs_mount *m, struct fs_mount_handle *h)
+{
+    pthread_mutex_lock(&m->lock);
+    list_del(&h->link);
+    pthread_mutex_unlock(&m->lock);
+    fs_handle_close(h->handle);
+    free(h);
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct fs_mount *m = mount_of(req);
+    struct fs_node *n = node_of(req, ino);
+    if (!n || fs_node_is_dir(n)) {
+        fuse_reply_err(req, n ? EISDIR : ENOENT);
+        return;
+    }
+    if ((fi->flags & O_ACCMODE) != O_RDONLY) {
+        fuse_reply_err(req, EROFS);
+        return;
+    }
+    struct fs_mount_handle *h = handle_open(m, n);
+    struct op *op = h ? op_new(req, n, OP_OPEN) : NULL;
+    if (!op) {
+        if (h)
+            fs_mount_handle_close(m, h);
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    op->handle = h;
+    op->fi = *fi;
+    op->fi.fh = (uint64_t)(uintptr_t)h;
+    op->fi.direct_io = h->direct;
+    op->fi.keep_cache = 1;
+    op->fi.noflush = 1;
+    op_run(op);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                    struct fuse_file_info *fi)
+{
+    struct fs_node *n = node_of(req, ino);
+    struct op *op = n ? op_new(req, n, OP_READ) : NULL;
+    if (!op) {
+        fuse_reply_err(req, n ? ENOMEM : ENOENT);
+        return;
+    }
+    op->handle = handle_of(fi);
+    op->read->handle = op->handle->handle;
+    op->read->off = (uint64_t)off;
+    op->read->len = size < FS_READ_MOST ? (uint32_t)size : FS_READ_MOST;
+    op->read->partial = op->handle->direct;
+    op_run(op);
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)ino;
+    fs_mount_handle_close(mount_of(req), handle_of(fi));
+    fuse_reply_err(req, 0);
+}
+
+/* --- names ------------------------------------------------------------------------------------- */
+
+static void entry_fill(struct fs *fs, const struct fs_node *n, struct fuse_entry_param *e)
+{
+    *e = (struct fuse_entry_param){.ino = n->ino, .generation = 1, .entry_timeout = FOREVER_S};
+    e->attr_timeout = fs_node_stat(fs, n, &e->attr) ? FOREVER_S : 0;
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct fs *fs = mount_of(req)->fs;
+    struct fs_node *dir = node_of(req, parent);
+    struct fs_node *n = dir ? fs_lookup(fs, dir, name) : NULL;
+    struct fuse_entry_param e = {.entry_timeout = ABSENT_S};
+    if (!dir) {
+        fuse_reply_err(req, ENOENT);
+        return;
+    }
+    if (n)
+        entry_fill(fs, n, &e);
+    fuse_reply_entry(req, &e);
+}
+
+/* Nodes live as long as the mount, so nothing is counted. */
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
+{
+    (void)ino;
+    (void)nlookup;
+    fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+    (void)count;
+    (void)forgets;
+    fuse_reply_none(req);
+}
+
+static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct fs_node *n = node_of(req, ino);
+    if (!n || !fs_node_is_dir(n)) {
+        fuse_reply_err(req, n ? ENOTDIR : ENOENT);
+        return;
+    }
+    fi->cache_readdir = 1;
+    fi->keep_cache = 1;
+    fuse_reply_open(req, fi);
+}
+
+/* What is read of a directory, into one buffer. */
+struct listing {
+    fuse_req_t req;
+    struct fs *fs;
+    bool plus;
+    char *buf;
+    size_t cap, len;
+};
+
+/* `next` is where the listing goes on behind this entry. False: no room. */
+static bool listing_add(struct listing *l, const char *name, const struct fs_node *n, uint64_t next)
+{
+    struct fuse_entry_param e;
+    entry_fill(l->fs, n, &e);
+    size_t need;
+    if (l->plus) {
+        /* "." and ".." are no look-ups; and of what is not known the kernel is told the name only. */
+        if (n->name != name || e.attr_timeout <= 0)
+            e.ino = 0;
+        need =
+            fuse_add_direntry_plus(l->req, l->buf + l->len, l->cap - l->len, name, &e, (off_t)next);
+    } else {
+        need =
+            fuse_add_direntry(l->req, l->buf + l->len, l->cap - l->len, name, &e.attr, (off_t)next);
+    }
+    if (need > l->cap - l->len)
+        return false;
+    l->len += need;
+    return true;
+}
+
+static void list_dir(struct listing *l, const struct fs_node *dir, uint64_t off)
+{
+    if (off == 0 && !listing_add(l, ".", dir, 1))
+        return;
+    if (off <= 1 && !listing_add(l, "..", dir->parent, 2))
+        return;
+    uint64_t pos = off < 2 ? 0 : off - 2;
+    for (struct fs_node *n; (n = fs_next(l->fs, dir, &pos));)
+        if (!listing_add(l, n->name, n, pos + 2))
+            return;
+}
+
+static void readdir_any(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool plus)
+{
+    struct fs_node *dir = node_of(req, ino);
+    struct listing l = {.req = req, .fs = mount_of(req)->fs, .plus = plus, .cap = size};
+    if (!dir || off < 0) {
+        fuse_reply_err(req, dir ? EINVAL : ENOENT);
+        return;
+    }
+    l.buf = malloc(size);
+    if (!l.buf) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    list_dir(&l, dir, (uint64_t)off);
+    fuse_reply_buf(req, l.buf, l.len);
+    free(l.buf);
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                       struct fuse_file_info *fi)
+{
+    (void)fi;
+    readdir_any(req, ino, size, off, false);
+}
+
+static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                           struct fuse_file_info *fi)
+{
+    (void)fi;
+    readdir_any(req, ino, size, off, true);
+}
+
+/* --- the rest ---------------------------------------------------------------------------------- */
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+    (void)ino;
+    struct fs *fs = mount_of(req)->fs;
+    uint64_t known = fs->known_bytes;
+    struct statvfs st = {.f_bsize = 4096,
+                         .f_frsize = 4096,
+                         .f_blocks = known / 4096 + (known % 4096 != 0),
+                         .f_files = fs_tree_count(fs),
+                         .f_flag = ST_RDONLY,
+                         .f_namemax = 255};
+    fuse_reply_statfs(req, &st);
+}
+
+/* Both xattr calls: `len` is what the core says for a buffer of `size`. */
+static void reply_xattr(fuse_req_t req, const char *value, int len, size_t size)
+{
+    if (len < 0)
+        fuse_reply_err(req, -len);
+    else if (!size)
+        fuse_reply_xattr(req, (size_t)len);
+    else
+        fuse_reply_buf(req, value, (size_t)len);
+}
+
+static void xattr_any(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+    struct fs_node *n = node_of(req, ino);
+    struct fs *fs = mount_of(req)->fs;
+    char *value = size ? malloc(size) : NULL;
+    if (!n || (size && !value))
+        fuse_reply_err(req, n ? ENOMEM : ENOENT);
+    else
+        reply_xattr(req, value,
+                    name ? fs_xattr_get(fs, n, name, value, size)
+                         : fs_xattr_list(fs, n, value, size),
+                    size);
+    free(value);
+}
+
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+    xattr_any(req, ino, name, size);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+    xattr_any(req, ino, NULL, size);
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+    struct fs_mount *m = userdata;
+    unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS |
+                      FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+                      FUSE_CAP_EXPLICIT_INVAL_DATA;
+    /* Spliced replies were not faster than one writev from the blocks, and cost a pipe a thread. */
+    unsigned unwanted = FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+                        FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_IOCTL_DIR;
+    conn->want |= conn->capable & wanted;
+    conn->want &= ~unwanted;
+    conn->max_read = FS_READ_MOST;
+    conn->max_readahead = FS_READ_MOST;
+    /* Readahead of files whose server is silent stays in the kernel's background queue until it is
+     * answered: there must be room beside it for the files that can be read. */
+    conn->max_background = 256;
+    conn->congestion_threshold = 192;
+    atomic_store(&m->greeted, true);
+}
+
+/* The mount is read-only, so the kernel refuses all of these itself, unless someone remounts it. */
+
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+                       struct fuse_file_info *fi)
+{
+    (void)ino, (void)attr, (void)to_set, (void)fi;
+    fuse_reply_err(req, EROFS);
+}
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+    (void)parent, (void)name, (void)mode, (void)rdev;
+    fuse_reply_err(req, EROFS);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    (void)parent, (void)name, (void)mode;
+    fuse_reply_err(req, EROFS);
+}
+
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    (void)parent, (void)name;
+    fuse_reply_err(req, EROFS);
+}
+
+static void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
+{
+    (void)link, (void)parent, (void)name;
+    fuse_reply_err(req, EROFS);
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+                      const char *newname, unsigned int flags)
+{
+    (void)parent, (void)name, (void)newparent, (void)newname, (void)flags;
+    fuse_reply_err(req, EROFS);
+}
+
+static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname)
+{
+    (void)ino, (void)newparent, (void)newname;
+    fuse_reply_err(req, EROFS);
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                      struct fuse_file_info *fi)
+{
+    (void)parent, (void)name, (void)mode, (void)fi;
+    fuse_reply_err(req, EROFS);
+}
+
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+                        size_t size, int flags)
+{
+    (void)ino, (void)name, (void)value, (void)size, (void)flags;
+    fuse_reply_err(req, EROFS);
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+    (void)ino, (void)name;
+    fuse_reply_err(req, EROFS);
+}
+
+const struct fuse_lowlevel_ops fs_mount_ops = {
+    .init = op_init,
+    .lookup = op_lookup,
+    .forget = op_forget,
+    .forget_multi = op_forget_multi,
+    .getattr = op_getattr,
+    .open = op_open,
+    .read = op_read,
+    .release = op_release,
+    .opendir = op_opendir,
+    .readdir = op_readdir,
+    .readdirplus = op_readdirplus,
+    .statfs = op_statfs,
+    .getxattr = op_getxattr,
+    .listxattr = op_listxattr,
+    .setattr = op_setattr,
+    .mknod = op_mknod,
+    .mkdir = op_mkdir,
+    .unlink = op_unlink,
+    .rmdir = op_unlink,
+    .symlink = op_symlink,
+    .rename = op_rename,
+    .link = op_link,
+    .create = op_create,
+    .setxattr = op_setxattr,
+    .removexattr = op_removexattr,
+};
