@@ -1,0 +1,116 @@
+#include "tests/cache/world.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+START_TEST(a_reader_promotes_what_was_asked_ahead)
+{
+    struct rig_read r;
+
+    ck_assert_int_eq(ahead(&file, 1, 1), CACHE_AHEAD_STARTED);
+    ck_assert_int_eq(ahead(&file, 1, 1), CACHE_AHEAD_THERE);
+    ck_assert_int_eq(fetch_of(&file, 1)->want.urgency, URGENCY_READAHEAD);
+    rig_read_init(&r, cache, &file, 1, 1);
+    r.read.deadline_us = 777;
+    ck_assert_int_eq(rig_read_start(&r), CACHE_PENDING);
+    struct scripted_fetch seen = scripted_source_look(source, fetch_of(&file, 1));
+    ck_assert_uint_eq(seen.promotes, 1);
+    ck_assert_int_eq(seen.urgency, URGENCY_DEMAND);
+    ck_assert_uint_eq(seen.deadline_us, 777);
+    play(&file, 1, SEGMENT_DONE);
+    ck_assert(rig_read_is_right(&r));
+    finish(&r);
+    ck_assert_int_eq(ahead(&file, 1, 1), CACHE_AHEAD_THERE);
+}
+END_TEST
+
+START_TEST(readahead_does_not_push_out_what_readahead_brought)
+{
+    uint32_t i = 0;
+    struct rig_read r;
+
+    while (ahead(&file, i, 1) == CACHE_AHEAD_STARTED) {
+        play(&file, i, SEGMENT_DONE);
+        ck_assert_uint_lt(++i, CHUNKS);
+    }
+    ck_assert_uint_ge(i, 2);
+    ck_assert_uint_eq(stats().evictions, 0);
+    start(&r, &file, 0, 1, CACHE_READY); /* read: now it may go */
+    finish(&r);
+    ck_assert_int_eq(ahead(&file, i, 1), CACHE_AHEAD_STARTED);
+    ck_assert_uint_eq(stats().evictions, 1);
+    play(&file, i, SEGMENT_DONE);
+}
+END_TEST
+
+START_TEST(a_read_may_push_out_what_readahead_brought)
+{
+    struct rig_read r;
+    uint32_t i = 0;
+
+    while (ahead(&file, i, 1) == CACHE_AHEAD_STARTED)
+        play(&file, i++, SEGMENT_DONE);
+    start(&r, &file, 50, 3, CACHE_PENDING);
+    expect_fetches(3);
+    for (i = 50; i < 53; i++)
+        play(&file, i, SEGMENT_DONE);
+    ck_assert(rig_read_is_right(&r));
+    finish(&r);
+}
+END_TEST
+
+START_TEST(dropped_readahead_is_cancelled_unless_somebody_waits)
+{
+    struct rig_read r;
+
+    ck_assert_int_eq(ahead(&file, 1, 7), CACHE_AHEAD_STARTED);
+    ck_assert_int_eq(ahead(&file, 2, 7), CACHE_AHEAD_STARTED);
+    ck_assert_int_eq(ahead(&file, 3, 8), CACHE_AHEAD_STARTED);
+    start(&r, &file, 2, 1, CACHE_PENDING);
+    cache_ahead_drop(cache, &file.file, 7);
+    ck_assert_uint_eq(scripted_source_look(source, fetch_of(&file, 1)).cancels, 1);
+    ck_assert_uint_eq(scripted_source_look(source, fetch_of(&file, 2)).cancels, 0);
+    ck_assert_uint_eq(scripted_source_look(source, fetch_of(&file, 3)).cancels, 0);
+    play(&file, 1, SEGMENT_CANCELLED);
+    play(&file, 2, SEGMENT_DONE);
+    finish(&r);
+}
+END_TEST
+
+START_TEST(what_a_dropped_readahead_brought_may_be_pushed_out)
+{
+    uint32_t i = 0;
+
+    while (ahead(&file, i, 7) == CACHE_AHEAD_STARTED)
+        play(&file, i++, SEGMENT_DONE);
+    cache_ahead_drop(cache, &file.file, 7);
+    ck_assert_int_eq(ahead(&file, i, 8), CACHE_AHEAD_STARTED);
+}
+END_TEST
+
+START_TEST(readahead_asked_again_after_it_was_dropped_is_fetched)
+{
+    ck_assert_int_eq(ahead(&file, 1, 7), CACHE_AHEAD_STARTED);
+    cache_ahead_drop(cache, &file.file, 7);
+    ck_assert_int_eq(ahead(&file, 1, 8), CACHE_AHEAD_THERE);
+    play(&file, 1, SEGMENT_CANCELLED);
+    expect_fetches(1);
+    play(&file, 1, SEGMENT_DONE);
+    ck_assert_uint_eq(stats().blocks, 1);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        a_reader_promotes_what_was_asked_ahead,
+        readahead_does_not_push_out_what_readahead_brought,
+        a_read_may_push_out_what_readahead_brought,
+        dropped_readahead_is_cancelled_unless_somebody_waits,
+        what_a_dropped_readahead_brought_may_be_pushed_out,
+        readahead_asked_again_after_it_was_dropped_is_fetched,
+    };
+
+    return world_run("cache/ahead", tests, sizeof(tests) / sizeof(tests[0]));
+}

@@ -1,0 +1,162 @@
+#include "tests/cache/world.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+START_TEST(what_was_reserved_too_much_is_returned_when_the_article_begins)
+{
+    struct rig_read r;
+
+    file.told = (uint32_t)(2.5 * CACHE_CHUNK * 2);
+    ck_assert_uint_eq(cache_fetch_guess(cache, 0), CHUNKS / 4);
+    file.part_size = 10;
+    start(&r, &file, 0, 1, CACHE_PENDING);
+    ck_assert_uint_eq(stats().used, 2 * CACHE_CHUNK);
+    struct segment_info info = {.file_size = 1000, .begin = 0, .len = 10};
+    ck_assert_int_eq(scripted_source_begin(source, fetch_of(&file, 0), &info), 0);
+    ck_assert_uint_eq(stats().used, CACHE_CHUNK);
+    scripted_source_bring(source, fetch_of(&file, 0), 10);
+    end_with(&file, 0, SEGMENT_DONE);
+    ck_assert(rig_read_is_right(&r));
+    finish(&r);
+}
+END_TEST
+
+START_TEST(absurd_sizes_in_the_nzb_refuse_nobody)
+{
+    static const uint32_t told[] = {0, 1, UINT32_MAX};
+
+    for (size_t k = 0; k < 3; k++) {
+        struct rig_read r;
+
+        file.told = told[k];
+        start(&r, &file, (uint32_t)(3 * k), 3, CACHE_PENDING);
+        for (uint32_t i = 0; i < 3; i++)
+            play(&file, (uint32_t)(3 * k) + i, SEGMENT_DONE);
+        expect_runs(&r, 1);
+        ck_assert(rig_read_is_right(&r));
+        finish(&r);
+    }
+}
+END_TEST
+
+START_TEST(a_read_that_turns_out_larger_than_the_room_waits_again_holding_nothing)
+{
+    struct rig_read big, pinned;
+
+    load(&other, 0);
+    load(&other, 1);
+    start(&pinned, &other, 0, 2, CACHE_READY);
+    file.told = 1;
+    start(&big, &file, 0, 2, CACHE_PENDING);
+    expect_fetches(2);
+    play(&file, 0, SEGMENT_DONE);
+    play(&file, 1, SEGMENT_NOSPACE);
+    expect_runs(&big, 0);
+    ck_assert_uint_eq(stats().waiting_reads, 1);
+    ck_assert_uint_eq(stats().pinned, 2);
+    expect_fetches(0);
+    finish(&pinned);
+    expect_fetches(1);
+    play(&file, 1, SEGMENT_DONE);
+    expect_runs(&big, 1);
+    ck_assert(rig_read_is_right(&big));
+    finish(&big);
+}
+END_TEST
+
+START_TEST(an_article_larger_than_all_memory_is_no_space_and_is_remembered)
+{
+    struct segment_info huge = {.file_size = 1u << 30, .begin = 0, .len = 1u << 30};
+    struct rig_read r;
+
+    start(&r, &file, 0, 1, CACHE_PENDING);
+    ck_assert_int_eq(scripted_source_begin(source, fetch_of(&file, 0), &huge), -ENOSPC);
+    end_with(&file, 0, SEGMENT_NOSPACE);
+    expect_runs(&r, 1);
+    ck_assert_int_eq(r.wants[0].result, SEGMENT_NOSPACE);
+    finish(&r);
+    start(&r, &file, 0, 1, CACHE_READY);
+    ck_assert_int_eq(r.wants[0].result, SEGMENT_NOSPACE);
+    finish(&r);
+}
+END_TEST
+
+START_TEST(a_set_known_to_be_larger_than_all_memory_is_too_big)
+{
+    struct rig_read r, one;
+
+    load(&file, 0);
+    load(&file, 1);
+    load(&file, 2);
+    start(&r, &file, 0, 5, CACHE_TOO_BIG);
+    expect_fetches(0);
+    start(&one, &file, 0, 3, CACHE_READY);
+    finish(&one);
+}
+END_TEST
+
+START_TEST(a_set_found_to_be_larger_than_all_memory_ends_with_no_space)
+{
+    struct rig_read r;
+
+    start(&r, &file, 0, 4, CACHE_PENDING);
+    while (scripted_source_out(source) > 0) {
+        (void)scripted_source_play(source, scripted_source_nth(source, 0));
+        expect_sound();
+    }
+    expect_runs(&r, 1);
+    ck_assert_int_eq(r.wants[3].result, SEGMENT_NOSPACE);
+    finish(&r);
+    ck_assert_uint_eq(stats().pinned, 0);
+}
+END_TEST
+
+START_TEST(an_article_that_claims_more_each_time_ends)
+{
+    struct rig_read pinned, r;
+    unsigned rounds = 0;
+
+    load(&other, 0);
+    start(&pinned, &other, 0, 1, CACHE_READY);
+    start(&r, &file, 0, 1, CACHE_PENDING);
+    while (scripted_source_out(source) > 0 && rounds++ < 100) {
+        struct segment_info info = {.file_size = 1u << 30, .begin = 0};
+        struct rig_read hold;
+
+        /* All that is free is taken, so that growing always fails. */
+        info.len = (uint32_t)((3 + rounds) * CACHE_CHUNK);
+        rig_read_init(&hold, cache, &other, 10 + rounds, 1);
+        other.told = UINT32_MAX;
+        ck_assert_int_eq(rig_read_start(&hold), CACHE_PENDING);
+        if (scripted_source_begin(source, fetch_of(&file, 0), &info) == 0)
+            end_with(&file, 0, SEGMENT_CORRUPT);
+        else
+            end_with(&file, 0, SEGMENT_NOSPACE);
+        ck_assert(cache_read_cancel(cache, &hold.read));
+        if (fetch_of(&other, 10 + rounds))
+            end_with(&other, 10 + rounds, SEGMENT_CANCELLED);
+    }
+    expect_runs(&r, 1);
+    ck_assert_int_ne(r.wants[0].result, SEGMENT_DONE);
+    ck_assert_uint_lt(rounds, 20);
+    finish(&r);
+    finish(&pinned);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        what_was_reserved_too_much_is_returned_when_the_article_begins,
+        absurd_sizes_in_the_nzb_refuse_nobody,
+        a_read_that_turns_out_larger_than_the_room_waits_again_holding_nothing,
+        an_article_larger_than_all_memory_is_no_space_and_is_remembered,
+        a_set_known_to_be_larger_than_all_memory_is_too_big,
+        a_set_found_to_be_larger_than_all_memory_ends_with_no_space,
+        an_article_that_claims_more_each_time_ends,
+    };
+
+    return world_run("cache/size", tests, sizeof(tests) / sizeof(tests[0]));
+}
