@@ -1,0 +1,103 @@
+/* What pool.c (life, the source's face, figures) and orders.c (facts in, orders out) share. */
+#ifndef NNTP_INTERNAL_H
+#define NNTP_INTERNAL_H
+
+#include "nntp/conn.h"
+#include "nntp/nntp.h"
+#include "nntp/resolve.h"
+
+#define NNTP_LOOPS_MOST 4
+
+/** Fetches that may be out at once. Untouched slots cost address space only. */
+#define NNTP_OPS        65536u
+
+/** A handle with this bit is the address of the next fetch that found no slot, in place of one. */
+#define NNTP_AWAY       ((uint64_t)1 << 63)
+
+/** What an operation's mail says: START on op->conn, or END with op->result. */
+enum nntp_mail { NNTP_MAIL_START, NNTP_MAIL_END };
+
+/* A connection's mail is a set: it is opened once and closed once, in that order. */
+#define NNTP_MAIL_OPEN  1u
+#define NNTP_MAIL_CLOSE 2u
+
+/** One fetch. f->handle names the slot and its generation. */
+struct nntp_op {
+    struct nntp_exchange x; /* the connection's while it is started there */
+    /* under the pool's lock */
+    struct list mail; /* in a loop's orders, or among the free slots */
+    enum nntp_mail kind;
+    enum segment_result result;
+    struct nntp_conn *conn;
+    qos_op id; /* 0: the scheduler knows it no more */
+    uint32_t gen;
+};
+
+/** A loop as the pool sees it. */
+struct nntp_lane {
+    struct nntp_loop loop;
+    struct nntp_pool *pool;
+    struct nntp_task task; /* posted when orders wait */
+    /* under the pool's lock */
+    struct list ops, conns; /* orders not yet taken */
+    unsigned nconns;
+    /* the loop's thread; links in it are changed under the pool's lock */
+    struct list running; /* operations' orders being carried out */
+};
+
+struct nntp_provider {
+    struct nntp_site *site; /* under lock; a connection has its own count */
+    struct nntp_counters counters;
+    bool was_up; /* under lock */
+};
+
+#define NNTP_BUCKETS 1024u
+
+struct nntp_pool {
+    struct source source;
+    /* fixed after nntp_pool_start() */
+    struct nntp_resolver *resolver;
+    struct nntp_lane lanes[NNTP_LOOPS_MOST];
+    unsigned nlanes;
+    struct nntp_op *ops; /* NNTP_OPS slots, mapped */
+    int alarm_fd;
+    /* lane 0's thread */
+    struct event alarm;
+    struct nntp_task alarm_task;
+    /* any thread */
+    atomic_bool rated; /* some rate is limited */
+    struct log_gate full;
+    /* under lock */
+    pthread_mutex_t lock; /* leaf: nothing is called or locked while it is held but qos */
+    pthread_cond_t quiet; /* stopping: nothing is left */
+    struct qos *qos;
+    struct nntp_provider providers[QOS_PROVIDERS];
+    unsigned nproviders;
+    struct nntp_conn *buckets[NNTP_BUCKETS]; /* by qos_conn */
+    struct list free_ops;
+    unsigned fresh_ops; /* slots from here on were never used */
+    unsigned live_ops, live_conns;
+    struct segment_fetch *away, *away_last; /* found no slot; f->handle links them */
+    unsigned touched;                       /* lanes that got orders since the lock was taken */
+    uint64_t armed_us;                      /* what the alarm is set to */
+    bool stopping;
+};
+
+/** Take the lock; the moment that the facts to come happen at. */
+qos_time nntp_orders_lock(struct nntp_pool *p);
+
+/** Draw the orders that the facts led to, let go of the lock, wake whom they are for. */
+void nntp_orders_unlock(struct nntp_pool *p, qos_time now);
+
+/** Lock held: `op` has ended without the scheduler's word. */
+void nntp_orders_end(struct nntp_pool *p, struct nntp_op *op, enum segment_result r);
+
+/** Lock held: a free slot, or NULL. */
+struct nntp_op *nntp_orders_slot(struct nntp_pool *p);
+
+/** Slots, alarm and loops. 0, or -errno. The scheduler is set before any order is drawn. */
+int nntp_orders_init(struct nntp_pool *p, unsigned nlanes);
+/** Nothing is out any more. */
+void nntp_orders_fini(struct nntp_pool *p);
+
+#endif

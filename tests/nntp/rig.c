@@ -1,0 +1,199 @@
+#include "tests/nntp/rig.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char names[CONFIG_PROVIDERS][8];
+
+void rig_init(struct rig *r, uint32_t parts)
+{
+    memset(r, 0, sizeof(*r));
+    r->parts = parts;
+    r->spool = spool_new();
+    ck_assert_ptr_nonnull(r->spool);
+    /* The last part is shorter. */
+    struct spool_file f = {.name = "some file.bin",
+                           .seed = RIG_SEED,
+                           .size = (uint64_t)RIG_PART * parts - RIG_PART / 3,
+                           .part_size = RIG_PART};
+    r->file = spool_add(r->spool, &f);
+    ck_assert_int_ge(r->file, 0);
+    r->cfg.timeouts = (struct config_timeouts){.connect_s = 5, .stall_s = 5, .idle_s = 60};
+    r->cfg.threads = 2;
+}
+
+struct config_provider *rig_provider(struct rig *r, const char *host, unsigned port)
+{
+    static char hosts[CONFIG_PROVIDERS][64];
+    unsigned i = r->cfg.nproviders++;
+    struct config_provider *p = &r->cfg.providers[i];
+
+    snprintf(names[i], sizeof(names[i]), "p%u", i);
+    snprintf(hosts[i], sizeof(hosts[i]), "%s", host);
+    *p = (struct config_provider){.name = names[i],
+                                  .host = hosts[i],
+                                  .port = port,
+                                  .connections = 4,
+                                  .pipelining = 4,
+                                  .weight = 1,
+                                  .verify = true};
+    return p;
+}
+
+unsigned rig_server(struct rig *r, const struct newsd_config *cfg)
+{
+    unsigned i = r->nservers++;
+
+    r->servers[i] = newsd_start(cfg, r->spool);
+    ck_assert_ptr_nonnull(r->servers[i]);
+    struct config_provider *p =
+        rig_provider(r, cfg->ipv6 ? "::1" : "127.0.0.1", newsd_port(r->servers[i]));
+    p->tls = cfg->tls;
+    /* Checked all the way, against the authority the server made for itself. */
+    static char ca[CONFIG_PROVIDERS][512];
+    if (cfg->tls) {
+        snprintf(ca[r->cfg.nproviders - 1], sizeof(ca[0]), "%s", newsd_ca_file(r->servers[i]));
+        p->ca_file = ca[r->cfg.nproviders - 1];
+    }
+    return i;
+}
+
+void rig_start(struct rig *r)
+{
+    unsigned sum = 0;
+
+    for (unsigned i = 0; i < r->cfg.nproviders; i++)
+        sum += r->cfg.providers[i].connections;
+    if (!r->cfg.pool.connections)
+        r->cfg.pool.connections = sum;
+    for (unsigned i = 0; i < TRAFFIC_CLASSES; i++)
+        if (!r->cfg.classes[i].burst)
+            r->cfg.classes[i].burst = r->cfg.pool.connections;
+    if (!r->cfg.classes[TRAFFIC_STREAMING].guaranteed)
+        r->cfg.classes[TRAFFIC_STREAMING].guaranteed = 1;
+    int e = nntp_pool_start(&r->cfg, &r->pool, r->err, sizeof(r->err));
+    ck_assert_msg(e == 0, "%s", r->err);
+    r->source = nntp_pool_source(r->pool);
+}
+
+void rig_fini(struct rig *r)
+{
+    nntp_pool_stop(r->pool);
+    for (unsigned i = 0; i < r->nservers; i++)
+        newsd_stop(r->servers[i]);
+    spool_free(r->spool);
+}
+
+static int on_begin(struct segment_fetch *f, const struct segment_info *info)
+{
+    struct fetch *t = (struct fetch *)(void *)((char *)f - offsetof(struct fetch, f));
+
+    pthread_mutex_lock(&t->lock);
+    t->begins++;
+    t->info = *info;
+    t->info.name = NULL;
+    int veto = t->veto;
+    pthread_mutex_unlock(&t->lock);
+    if (veto)
+        return veto;
+    if (info->len > t->cap)
+        return -ENOSPC;
+    t->iov = (struct iovec){.iov_base = t->room, .iov_len = t->cap};
+    f->dst = &t->iov;
+    f->ndst = 1;
+    return 0;
+}
+
+static void on_done(struct segment_fetch *f, enum segment_result result)
+{
+    struct fetch *t = (struct fetch *)(void *)((char *)f - offsetof(struct fetch, f));
+
+    if (t->next)
+        source_fetch(t->chain, &t->next->f);
+    pthread_mutex_lock(&t->lock);
+    ck_assert_msg(!t->over, "done() ran twice");
+    t->over = true;
+    t->result = result;
+    pthread_cond_signal(&t->ended);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static const struct segment_fetch_ops ops = {.begin = on_begin, .done = on_done};
+
+void fetch_init_id(struct fetch *t, const char *message_id)
+{
+    memset(t, 0, sizeof(*t));
+    t->cap = RIG_PART;
+    t->room = malloc(t->cap);
+    ck_assert_ptr_nonnull(t->room);
+    memset(t->room, 0xee, t->cap);
+    t->f.ops = &ops;
+    t->f.want = (struct segment_want){.message_id = message_id,
+                                      .group = "alt.binaries.test",
+                                      .stream = 1,
+                                      .bytes = RIG_PART,
+                                      .class = TRAFFIC_STREAMING};
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->ended, NULL);
+}
+
+void fetch_init(struct fetch *t, struct rig *r, uint32_t part)
+{
+    fetch_init_id(t, spool_message_id(r->spool, r->file, part));
+}
+
+void fetch_start(struct fetch *t, struct rig *r)
+{
+    source_fetch(r->source, &t->f);
+}
+
+enum segment_result fetch_wait(struct fetch *t)
+{
+    pthread_mutex_lock(&t->lock);
+    while (!t->over)
+        pthread_cond_wait(&t->ended, &t->lock);
+    pthread_mutex_unlock(&t->lock);
+    return t->result;
+}
+
+bool fetch_is_over(struct fetch *t)
+{
+    pthread_mutex_lock(&t->lock);
+    bool over = t->over;
+    pthread_mutex_unlock(&t->lock);
+    return over;
+}
+
+void fetch_fini(struct fetch *t)
+{
+    free(t->room);
+    pthread_cond_destroy(&t->ended);
+    pthread_mutex_destroy(&t->lock);
+}
+
+void fetch_check(struct fetch *t, uint32_t part)
+{
+    uint8_t right[RIG_PART];
+
+    ck_assert_uint_eq(t->info.begin, (uint64_t)RIG_PART * (part - 1));
+    ck_assert_uint_gt(t->info.len, 0);
+    ck_assert_uint_le(t->info.len, RIG_PART);
+    spool_bytes(RIG_SEED, t->info.begin, right, t->info.len);
+    ck_assert_msg(memcmp(right, t->room, t->info.len) == 0, "part %u: wrong bytes", part);
+}
+
+enum segment_result fetch_part(struct rig *r, uint32_t part)
+{
+    struct fetch t;
+
+    fetch_init(&t, r, part);
+    fetch_start(&t, r);
+    enum segment_result result = fetch_wait(&t);
+    if (result == SEGMENT_DONE)
+        fetch_check(&t, part);
+    fetch_fini(&t);
+    return result;
+}

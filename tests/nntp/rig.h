@@ -1,0 +1,83 @@
+/**
+ * rig — news servers, a pool in front of them and fetches that can be waited for.
+ *
+ * Shape     A test sets up servers and a configuration, starts the pool, fetches, and looks at the result.
+ *           Nothing sleeps: done() signals a condition.
+ * Threads   The test's, but for begin() and done().
+ */
+#ifndef TESTS_NNTP_RIG_H
+#define TESTS_NNTP_RIG_H
+
+#include "base/config.h"
+#include "base/source.h"
+#include "nntp/nntp.h"
+#include "tests/lib/newsd.h"
+#include "tests/lib/spool.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#define RIG_SERVERS 4
+#define RIG_PART    20000u
+#define RIG_SEED    7u
+
+struct rig {
+    struct spool *spool;
+    struct newsd *servers[RIG_SERVERS];
+    unsigned nservers;
+    struct config cfg;
+    struct nntp_pool *pool;
+    struct source *source;
+    int file; /* one generated file of `parts` parts */
+    uint32_t parts;
+    char err[256];
+};
+
+/** A spool with one file of so many parts, an empty configuration with short time limits. */
+void rig_init(struct rig *r, uint32_t parts);
+
+/** Add a server and a provider for it ("p0", "p1", …) of 4 connections, which the test may change until
+ *  rig_start(). Returns its number. */
+unsigned rig_server(struct rig *r, const struct newsd_config *cfg);
+
+/** A provider without a server of ours. */
+struct config_provider *rig_provider(struct rig *r, const char *host, unsigned port);
+
+/** Shares: each class may burst to everything. */
+void rig_start(struct rig *r);
+
+/** Everything ends; the spool too. */
+void rig_fini(struct rig *r);
+
+/** A fetch of the rig, its room and its end. */
+struct fetch {
+    struct segment_fetch f;
+    struct iovec iov;
+    uint8_t *room;
+    size_t cap;
+    int veto; /* what begin() answers */
+    unsigned begins;
+    struct segment_info info;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool over;
+    enum segment_result result;
+    struct source *chain; /* done() fetches `next` from it */
+    struct fetch *next;
+};
+
+/** Part n (from 1) of the rig's file, by BODY, class streaming, demand. */
+void fetch_init(struct fetch *t, struct rig *r, uint32_t part);
+void fetch_init_id(struct fetch *t, const char *message_id);
+void fetch_start(struct fetch *t, struct rig *r);
+enum segment_result fetch_wait(struct fetch *t);
+bool fetch_is_over(struct fetch *t);
+void fetch_fini(struct fetch *t);
+
+/** Fetch part n and say how it ended; a DONE one has exactly the right bytes or the test fails. */
+enum segment_result fetch_part(struct rig *r, uint32_t part);
+
+/** The bytes are those of part n. */
+void fetch_check(struct fetch *t, uint32_t part);
+
+#endif

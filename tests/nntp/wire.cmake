@@ -1,0 +1,5 @@
+if(TARGET nntp AND TARGET newsd)
+  add_library(nntp_rig STATIC rig.c)
+  target_link_libraries(nntp_rig PUBLIC nntp newsd PRIVATE PkgConfig::CHECK project_options)
+  nzbfs_test(nntp/pool SOURCES test_pool.c LIBS nntp_rig)
+endif()
