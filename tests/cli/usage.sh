@@ -1,0 +1,65 @@
+#!/bin/bash
+# Wrong usage is status 2 with a line that says what is wrong; --help is status 0 on standard output.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck disable=SC2154 # set by run
+
+try() { echo "Try: nzbfs $1--help"; }
+
+run
+expect 2 "nzbfs: a command is missing
+$(try '')"
+run frobnicate
+expect 2 "nzbfs: unknown command 'frobnicate'
+$(try '')"
+run mount
+expect 2 "nzbfs: mount needs a SOURCE and a MOUNTPOINT
+$(try 'mount ')"
+run mount a b c
+expect 2 "nzbfs: mount takes one SOURCE and one MOUNTPOINT
+$(try 'mount ')"
+run mount --frob a b
+expect 2 "nzbfs: unknown option --frob, or one without its argument
+$(try 'mount ')"
+run mount a b -c
+expect 2 "nzbfs: unknown option -c, or one without its argument
+$(try 'mount ')"
+run a b -o frob
+expect 2 "nzbfs: unknown mount option 'frob'; nzbfs(1) lists them
+$(try 'mount ')"
+run a b -o umask=banana
+expect 2 "nzbfs: -o umask = 'banana' is not an octal mask such as 022
+$(try 'mount ')"
+run ls
+expect 2 "nzbfs: ls needs a SOURCE and at most one PATH
+$(try 'ls ')"
+run cat x.nzb
+expect 2 "nzbfs: cat needs a SOURCE and one PATH
+$(try 'cat ')"
+run get
+expect 2 "nzbfs: get needs a SOURCE
+$(try 'get ')"
+run config frob
+expect 2 "nzbfs: config has one verb: check
+$(try 'config ')"
+
+for command in mount ls cat get config; do
+    run $command --help
+    expect 0 ""
+    [[ $out == "usage: nzbfs $command"* ]] || fail "nzbfs $command --help begins with: ${out%%$'\n'*}"
+done
+run --help
+expect 0 ""
+[[ $out == "usage: nzbfs COMMAND"* ]] || fail "nzbfs --help: $out"
+run --version
+expect 0 ""
+[[ $out =~ ^nzbfs\ [0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "nzbfs --version: $out"
+
+# What cannot be written is not passed over.
+if [[ -e /dev/full ]]; then
+    "$NZBFS" --help >/dev/full 2>"$tmp/err"
+    status=$? err=$(<"$tmp/err") what="nzbfs --help >/dev/full"
+    expect 1 "nzbfs: cannot write to standard output: No space left on device"
+fi
+
+finish
