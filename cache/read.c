@@ -251,7 +251,10 @@ void cache_line_pump(struct cache *c, struct cache_work *w)
             return;
         }
         line_leave(c, r);
-        c->overtakes = line == 0 && !list_is_empty(&c->line[1]) ? c->overtakes + 1 : 0;
+        if (line == 1 || list_is_empty(&c->line[1]))
+            c->overtakes = 0;
+        else if (r->rounds == 0) /* else it is a turn that was counted already */
+            c->overtakes++;
         if (p.verdict == NEVER)
             read_refuse(r);
         else
