@@ -232,5 +232,7 @@ struct cache_policy_entry *cache_policy_evict(struct cache_policy *p,
         e = evict_main(p, may);
     if (!e)
         e = evict_probation(p, may);
+    if (!e)
+        e = evict_main(p, may); /* what has just moved there */
     return e;
 }
