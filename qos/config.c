@@ -9,6 +9,7 @@
 #define DEFAULT_PROBE_US       30000000u
 #define DEFAULT_LINGER_US      2000000u
 #define DEFAULT_IDLE_US        60000000u
+#define DEFAULT_COVER_US       1000000u
 #define DEFAULT_ATTEMPTS       3
 
 /* An hour is longer than any of these times is sensibly set, and sums of times stay far from overflow. */
@@ -94,6 +95,7 @@ void qos_config_resolve(const struct qos_config *cfg, struct qos_config *out)
     out->probe_us = or_default(cfg->probe_us, DEFAULT_PROBE_US);
     out->linger_us = or_default(cfg->linger_us, DEFAULT_LINGER_US);
     out->idle_us = or_default(cfg->idle_us, DEFAULT_IDLE_US);
+    out->cover_us = or_default(cfg->cover_us, DEFAULT_COVER_US);
     out->attempts = cfg->attempts ? cfg->attempts : DEFAULT_ATTEMPTS;
     if (out->attempts > QOS_ATTEMPTS)
         out->attempts = QOS_ATTEMPTS;

@@ -36,7 +36,7 @@ struct conn *qos_conn_new(struct qos *q, unsigned provider)
     c->state = CONN_OPENING;
     c->provider = provider;
     c->nflying = 0;
-    c->leased = c->probing = false;
+    c->leased = c->probing = c->late = false;
     c->lane = NULL;
     c->opener = NULL;
     c->answered = 0;
@@ -69,6 +69,19 @@ static void lease_end(struct qos *q, struct conn *c)
     q->leased--;
 }
 
+/** Nobody waits for it any more. */
+static void uncover(struct qos *q, struct conn *c)
+{
+    if (c->lane)
+        qos_lane_opening(q, c->lane, -1);
+    if (c->opener) {
+        qos_stream_hold(q, c->opener->stream, -1);
+        qos_flow_opening(q, c->opener, -1);
+    }
+    c->lane = NULL;
+    c->opener = NULL;
+}
+
 void qos_conn_opened(struct qos *q, struct conn *c)
 {
     struct provider *p = &q->providers[c->provider];
@@ -76,17 +89,11 @@ void qos_conn_opened(struct qos *q, struct conn *c)
     if (c->probing)
         p->probing = false;
     c->probing = false;
+    p->late -= c->late;
+    c->late = false;
     list_del(&c->link);
     lease_end(q, c);
-    if (c->lane)
-        qos_lane_opening(q, c->lane, -1);
-    if (c->opener) {
-        struct stream *s = c->opener->stream;
-        qos_stream_hold(q, s, -1);
-        qos_flow_opening(q, c->opener, -1);
-    }
-    c->lane = NULL;
-    c->opener = NULL;
+    uncover(q, c);
 }
 
 /* --- carriers: busy connections by class and number in flight --- */
@@ -240,6 +247,15 @@ void qos_conn_drop(struct qos *q, struct conn *c, bool seen)
 
 void qos_conns_age(struct qos *q)
 {
+    while (!list_is_empty(&q->opening)) {
+        struct conn *c = container_of(q->opening.next, struct conn, link);
+        if (c->opened + q->cfg.cover_us > q->now)
+            break;
+        list_del(&c->link);
+        c->late = true;
+        q->providers[c->provider].late++;
+        uncover(q, c);
+    }
     for (unsigned i = 0; i < q->cfg.nproviders; i++) {
         struct provider *p = &q->providers[i];
         while (!list_is_empty(&p->lingers)) {

@@ -15,6 +15,7 @@ struct view {
     uint32_t warm;  /* providers with an idle connection */
     uint32_t cold;  /* where one may be opened */
     uint32_t probe; /* where one must be opened to find out whether it is back */
+    uint32_t trial; /* of `warm`: down, and it takes an operation to find out whether it is back */
 };
 
 static void look(const struct qos *q, struct view *v)
@@ -25,9 +26,11 @@ static void look(const struct qos *q, struct view *v)
         const struct provider *p = &q->providers[i];
         if (p->idle)
             v->warm |= 1u << i;
+        if (p->idle && p->down)
+            v->trial |= 1u << i;
         if (!room || !qos_provider_can_open(q, p))
             continue;
-        if (qos_provider_is_probe(p))
+        if (p->down)
             v->probe |= 1u << i;
         else
             v->cold |= 1u << i;
@@ -110,7 +113,9 @@ static void count_wait(struct qos *q, const struct op *op)
 static bool start(struct qos *q, struct flow *f, struct conn *c, struct qos_order *out)
 {
     struct op *op = container_of(f->ops.next, struct op, link);
-    count_wait(q, op);
+    if (!op->sent)
+        count_wait(q, op);
+    op->sent = true;
     qos_queue_take(q, op);
     qos_conn_send(q, c, op);
     *out = (struct qos_order){.kind = QOS_START,
@@ -165,6 +170,14 @@ static bool lease_grant(struct qos *q, const struct view *v, unsigned class, str
         return false;
     if (slots & v->probe)
         return open_for(q, best, least_loaded(q, slots & v->probe), out);
+    const struct op *op = container_of(best->ops.next, struct op, link);
+    if (slots & ~op->shun)
+        slots &= ~op->shun;
+    /* Nobody who is blocked is made to try out a provider while another has room. */
+    if (best->urgency != URGENCY_DEMAND && slots & v->trial)
+        slots &= v->trial;
+    else if (best->urgency == URGENCY_DEMAND && slots & ~v->trial)
+        slots &= ~v->trial;
     if (!(slots & v->warm))
         return open_for(q, best, least_loaded(q, slots), out);
     struct provider *p = &q->providers[least_loaded(q, slots & v->warm)];
@@ -202,14 +215,15 @@ static bool others_guaranteed(const struct qos *q, unsigned c)
 }
 
 /** The number in flight on the connection of `p` that could take one more of class `c`; 0: none. */
-static unsigned shallowest(const struct qos *q, const struct provider *p, unsigned c, unsigned most)
+static unsigned shallowest(const struct qos *q, const struct provider *p, unsigned c, unsigned most,
+                           unsigned pipelines)
 {
     const struct class *k = &q->classes[c];
     for (uint32_t left = p->carrying[c] & ~1u; left; left &= left - 1) {
         unsigned n = (unsigned)__builtin_ctz(left);
         if (n >= most || n >= p->cfg.pipelining)
             return 0;
-        if (n == 1 && k->pipelined >= qos_grant_pipelines(q, (enum traffic_class)c))
+        if (n == 1 && k->pipelined >= pipelines)
             continue;
         if (n == 2 && k->deep >= k->cfg.guaranteed && others_guaranteed(q, c))
             continue;
@@ -269,6 +283,7 @@ static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TR
     unsigned depth = 0;
     if (!kept)
         return false;
+    unsigned pipelines = qos_grant_pipelines(q, (enum traffic_class) class);
     list_for_each(link, &q->classes[class].lanes)
     {
         struct lane *l = container_of(link, struct lane, link);
@@ -278,7 +293,7 @@ static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TR
         unsigned n = 0;
         for (uint32_t left = qos_lane_eligible(q, l) & kept; left; left &= left - 1) {
             struct provider *p = &q->providers[__builtin_ctz(left)];
-            unsigned m = shallowest(q, p, class, depth_most(class, f->urgency));
+            unsigned m = shallowest(q, p, class, depth_most(class, f->urgency), pipelines);
             if (m && (!n || m < n)) {
                 n = m;
                 best = f;

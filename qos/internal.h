@@ -40,14 +40,16 @@ struct op {
     struct stream *stream;
     struct flow *flow; /* while waiting */
     struct conn *conn; /* while in flight */
-    qos_time since;    /* submitted, or waiting again */
+    qos_time since;    /* submitted */
     uint64_t charge;   /* bytes its stream was charged for it when it was sent */
     uint64_t tries[2]; /* times each provider broke it off: four bits each */
     uint32_t not_here, spoilt, failed, too_old; /* providers */
+    uint32_t shun; /* providers that broke it off: asked again when no other has a slot */
     uint32_t gen;
     enum op_state state;
     enum qos_verdict verdict; /* once ended */
     bool cancelled;
+    bool sent; /* at least once */
 };
 
 /** Whose turn it is: an open file or a job, within one class. Kept for a while when it has no operations. */
@@ -102,6 +104,7 @@ struct conn {
     enum traffic_class class; /* whose lease it is, if leased */
     bool leased;
     bool probing;        /* opened above the learned ceiling */
+    bool late;           /* has been opening for too long to be relied on */
     struct lane *lane;   /* opened for it, or NULL */
     struct flow *opener; /* opened for it under a cap, or NULL */
     qos_time opened;
@@ -121,6 +124,7 @@ struct provider {
     struct qos_provider_config cfg;
     unsigned ceiling; /* sockets it is known to bear; cfg.connections until it says otherwise */
     unsigned opening, idle, busy, closing, lingering;
+    unsigned late; /* of those opening: not relied on any more */
     unsigned
         sockets_bar;     /* what they may add up to: the limit, or after qos_resize() what drains */
     struct list idlers;  /* the last used first */
@@ -170,7 +174,7 @@ struct qos {
     struct heap deadlines;
     struct list ended;   /* operations whose END has not been fetched */
     struct list closing; /* connections whose CLOSE has not been fetched */
-    struct list opening;
+    struct list opening; /* that may be relied on, the first opened first */
 
     struct op *ops;
     struct conn *conns;
@@ -240,8 +244,6 @@ static inline unsigned qos_provider_room(const struct provider *p)
 void qos_provider_init(struct provider *p);
 /** May a connection be opened now? */
 bool qos_provider_can_open(const struct qos *q, const struct provider *p);
-/** Would it be the one that finds out whether a provider that was down is back? */
-bool qos_provider_is_probe(const struct provider *p);
 void qos_provider_answered(struct qos *q, struct provider *p);
 void qos_provider_ready(struct qos *q, struct provider *p);
 /** A connection that was opened at `opened` is gone; it counts nowhere any more. `opening`: it never was
@@ -270,7 +272,8 @@ void qos_conn_send(struct qos *q, struct conn *c, struct op *op);
 void qos_conn_unsend(struct qos *q, struct conn *c, struct op *op);
 /** It is no more: free, or lingering. Nothing is in flight on it. */
 void qos_conn_drop(struct qos *q, struct conn *c, bool seen);
-/** Close idle ones that are above the provider's limit or have idled long enough; end lingering. */
+/** Close idle ones that are above the provider's limit or have idled long enough, end lingering, and stop
+ *  relying on those that are slow to open. */
 void qos_conns_age(struct qos *q);
 
 /* --- grant.c ----------------------------------------------------------------------------------- */

@@ -61,18 +61,13 @@ uint32_t qos_providers_eligible(const struct qos *q, uint32_t excluded)
 bool qos_provider_can_open(const struct qos *q, const struct provider *p)
 {
     unsigned sockets = qos_provider_sockets(p);
-    if (sockets >= p->cfg.connections || q->now < p->open_at)
+    if (sockets >= p->cfg.connections || q->now < p->open_at || p->late)
         return false;
     if (p->down)
         return !p->opening && !p->idle;
     if (sockets < p->ceiling)
         return true;
-    return !p->probing && q->now >= p->probe_at;
-}
-
-bool qos_provider_is_probe(const struct provider *p)
-{
-    return p->down;
+    return sockets == p->ceiling && !p->probing && q->now >= p->probe_at;
 }
 
 static void set_down(struct qos *q, struct provider *p, bool down)
@@ -119,12 +114,13 @@ static void refused(struct qos *q, struct provider *p, qos_time opened, bool lon
 static void at_limit(struct qos *q, struct provider *p, qos_time opened, uint32_t dice)
 {
     unsigned working = p->idle + p->busy;
-    p->ceiling = working ? working : 1;
-    p->probe_at = q->now + q->cfg.probe_us;
-    if (working)
-        p->refused++;
-    else
+    if (!working) { /* whoever fills the account, this says nothing of how many it would bear */
         refused(q, p, opened, false, dice);
+        return;
+    }
+    p->refused++;
+    p->ceiling = working;
+    p->probe_at = q->now + q->cfg.probe_us;
 }
 
 void qos_provider_failed(struct qos *q, struct provider *p, bool opening, qos_time opened,

@@ -72,6 +72,8 @@ struct qos_config {
                                 its end was not seen; 0: 2 s */
     qos_time idle_us;        /* an idle connection is closed after it; 0: 60 s */
     unsigned attempts;       /* times one provider may break off one operation; 0: 3 */
+    qos_time cover_us; /* a connection that takes longer to open is not relied on: whoever waits
+                                for it may have one opened elsewhere; 0: 1 s */
 };
 
 /** How much room to set aside; fixed for the life of the scheduler. */
@@ -84,10 +86,12 @@ struct qos_want {
     enum urgency urgency;
     enum segment_verb verb; /* STAT and HEAD are cheap: their pipelines may be deeper */
     uint64_t stream;        /* streaming: the open file; queue and health: the job */
-    qos_time deadline;      /* ends with QOS_TIMEOUT then; 0: none */
-    uint64_t bytes;         /* about what it will bring, for fair turns; 0: an ordinary article */
-    qos_time age;           /* how old the post was at submission; 0: unknown */
-    void *cookie;           /* handed back in orders */
+    qos_time
+        deadline;   /* ends with QOS_TIMEOUT then; in flight, it may still be answered, but is not
+                               sent again; 0: none */
+    uint64_t bytes; /* about what it will bring, for fair turns; 0: an ordinary article */
+    qos_time age;   /* how old the post was at submission; 0: unknown */
+    void *cookie;   /* handed back in orders */
 };
 
 struct qos;
@@ -147,7 +151,8 @@ void qos_op_done(struct qos *q, qos_time now, qos_op op, enum qos_outcome how, u
  *  0, or -EINVAL and nothing has changed. */
 int qos_resize(struct qos *q, qos_time now, const struct qos_config *cfg);
 
-/** Everything that waits or is in flight is cancelled, every connection gets a CLOSE. */
+/** Everything that waits or is in flight is cancelled, every connection gets a CLOSE: also those with
+ *  something in flight, whose operations end with qos_op_done() or qos_conn_gone() as ever. */
 void qos_shut(struct qos *q, qos_time now);
 
 /* --- orders ------------------------------------------------------------------------------------ */
@@ -165,7 +170,8 @@ enum qos_verdict {
 enum qos_order_kind {
     QOS_OPEN,  /* open a connection to `provider`; it is known as `conn` from now on */
     QOS_START, /* send `op` on `conn` */
-    QOS_CLOSE, /* close `conn`, which has nothing in flight; answer with qos_conn_gone() */
+    QOS_CLOSE, /* close `conn`, which has nothing in flight but after qos_shut(); answer with
+                  qos_conn_gone() */
     QOS_END,   /* `op` is over; its handle is dead */
 };
 

@@ -74,6 +74,7 @@ static void op_broke_off(struct qos *q, struct op *op, unsigned provider)
     uint64_t *tries = &op->tries[provider / 16];
     unsigned shift = provider % 16 * 4;
     *tries += UINT64_C(1) << shift;
+    op->shun |= 1u << provider;
     if ((*tries >> shift & 15) >= q->cfg.attempts)
         op->failed |= 1u << provider;
 }
@@ -193,6 +194,7 @@ static void fact(struct qos *q, qos_time now)
 
 int qos_submit(struct qos *q, qos_time now, const struct qos_want *want, qos_op *out)
 {
+    assert((unsigned)want->class < TRAFFIC_CLASSES && (unsigned)want->urgency < QOS_URGENCIES);
     fact(q, now);
     if (list_is_empty(&q->free_ops))
         return -ENOSPC;
@@ -469,7 +471,9 @@ qos_time qos_wake(const struct qos *q)
     if (q->unsettled)
         return q->now;
     qos_time at = QOS_NEVER;
-    if (q->deadlines.top)
+    if (!list_is_empty(&q->opening))
+        at = container_of(q->opening.next, struct conn, link)->opened + q->cfg.cover_us;
+    if (q->deadlines.top && container_of(q->deadlines.top, struct op, due)->want.deadline < at)
         at = container_of(q->deadlines.top, struct op, due)->want.deadline;
     for (unsigned i = 0; i < q->cfg.nproviders; i++) {
         qos_time t = qos_provider_wake(q, &q->providers[i]);
