@@ -4,3 +4,6 @@ add_library(newsd STATIC newsd.c newsd_cmd.c newsd_conn.c newsd_fault.c newsd_io
   newsd_rule.c newsd_tls.c spool.c spool_article.c spool_nzb.c spool_post.c yencode.c)
 target_include_directories(newsd PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(newsd PUBLIC base PRIVATE PkgConfig::EVENT OpenSSL::SSL ZLIB::ZLIB project_options)
+
+nzbfs_test(lib/spool SOURCES test_spool.c LIBS newsd ZLIB::ZLIB)
+nzbfs_test(lib/newsd SOURCES test_newsd.c LIBS newsd OpenSSL::SSL)

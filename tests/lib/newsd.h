@@ -8,7 +8,9 @@
  *           benchmark is small and repeatable.
  * Threads   newsd_* may be called from any thread. Counters are exact.
  * Source    RFC 3977, RFC 4643. Commands: CAPABILITIES MODE-READER AUTHINFO GROUP STAT HEAD BODY
- *           ARTICLE DATE POST QUIT; pipelined commands are answered in order.
+ *           ARTICLE DATE POST QUIT; pipelined commands are answered in order. Groups below alt. exist;
+ *           articles have no numbers. With greeting 200 posts are taken into the spool (441: not an
+ *           article, too large, or one of that id is there); with 201 POST is answered 440.
  */
 #ifndef TESTS_LIB_NEWSD_H
 #define TESTS_LIB_NEWSD_H
@@ -19,7 +21,11 @@
 struct spool;
 struct newsd;
 
-/** How an article misbehaves. A rule applies to `message_id` (NULL: all), `times` times (0: for ever). */
+/** How an article misbehaves. A rule applies to `message_id` (NULL: all), `times` times (0: for ever).
+ *  Rules of one article that hold a number of times take their turns in the order they were made; one
+ *  that holds for ever replaces all before it. An article's own rules go before those for all, and
+ *  NEWSD_NONE keeps it well. BODY and ARTICLE use rules up; STAT and HEAD obey 430, 403, 400,
+ *  STALL_FIRST and GARBAGE_CODE, and leave the others alone. */
 enum newsd_fault {
     NEWSD_NONE,
     NEWSD_430,         /* no such article */
@@ -28,37 +34,40 @@ enum newsd_fault {
     NEWSD_STALL_MID,   /* half of it, then silence until newsd_unstall() or the client goes */
     NEWSD_STALL_FIRST, /* no answer at all, likewise */
     NEWSD_BAD_CRC,     /* one payload byte changed; the CRC in =yend is the true one's */
-    NEWSD_BAD_PART,    /* =ypart begin and end moved by one part */
-    NEWSD_SHORT,       /* a line of payload is left out */
-    NEWSD_NO_YEND,     /* the =yend line is left out */
-    NEWSD_GARBAGE,     /* 222 and then random bytes, dot-terminated */
+    NEWSD_BAD_PART, /* =ypart begin and end moved by one part; a single part has none and is sound */
+    NEWSD_SHORT,    /* a line of payload is left out */
+    NEWSD_NO_YEND,  /* the =yend line is left out */
+    NEWSD_GARBAGE,  /* 222 and then random bytes, dot-terminated */
     NEWSD_GARBAGE_CODE, /* an answer line that is no answer */
-    NEWSD_403,         /* internal fault */
-    NEWSD_400,         /* "400 shutting down", then closed */
-    NEWSD_UUENCODE,    /* the article is uuencoded */
+    NEWSD_403,          /* internal fault */
+    NEWSD_400,          /* "400 shutting down", then closed */
+    NEWSD_UUENCODE,     /* the article is uuencoded */
 };
 
 struct newsd_config {
     bool tls;
-    const char *cert_file, *key_file; /* tls; NULL: a self-signed one for localhost, 127.0.0.1 and ::1,
+    const char *cert_file,
+        *key_file; /* tls; NULL: a self-signed one for localhost, 127.0.0.1 and ::1,
                                          made at start; newsd_ca_file() names it */
-    bool ipv6;                   /* listen on ::1 in place of 127.0.0.1 */
-    uint16_t port;               /* 0: any */
+    bool ipv6;     /* listen on ::1 in place of 127.0.0.1 */
+    uint16_t port; /* 0: any */
     const char *username, *password; /* NULL: no login needed */
-    unsigned max_connections;    /* further ones are greeted with `limit_code` and closed; 0: no limit */
-    unsigned limit_code;         /* 502 (or 400, or 481 at login); 0: 502 */
-    unsigned greeting;           /* 200 or 201; 400 and 502 refuse everyone; 0: 200 */
-    unsigned latency_us;         /* before each answer's first byte (a round trip); pipelined commands
+    unsigned
+        max_connections; /* further ones are greeted with `limit_code` and closed; 0: no limit */
+    unsigned limit_code; /* 502 (or 400, or 481 at login); 0: 502 */
+    unsigned greeting;   /* 200 or 201; 400 and 502 refuse everyone; 0: 200 */
+    unsigned latency_us; /* before each answer's first byte (a round trip); pipelined commands
                                     overlap */
-    uint64_t rate_bps;           /* per connection; 0: none */
-    unsigned jitter_us;          /* 0…this more, from a seeded generator */
-    unsigned straggler_permille; /* of articles sent at a tenth of the rate */
+    uint64_t rate_bps;   /* per connection; 0: none */
+    unsigned jitter_us;  /* 0…this more, from a seeded generator */
+    unsigned straggler_permille; /* of articles sent at a tenth of the rate; none without a rate */
     bool need_group;             /* 412 until GROUP */
     bool need_mode_reader;       /* 480-less transit mode: 500 to BODY until MODE READER */
     bool swap_codes;             /* nserv's quirk: BODY answers "220, …", ARTICLE "222, …" */
     bool only_basics;            /* knows AUTHINFO, BODY, ARTICLE, QUIT; 500 to the rest */
     unsigned idle_close_ms;      /* closes connections that idle so long; 0: never */
     uint64_t seed;
+    unsigned handshake_us; /* tls: how much later than connecting the handshake is answered */
 };
 
 /** `spool` is lent until newsd_stop(); several servers may share one. NULL: said on stderr. */

@@ -31,7 +31,7 @@ static void say_and_close(struct newsd_conn *c, const char *line)
 static void cmd_capabilities(struct newsd_conn *c, char *arg)
 {
     static const char reader[] = "READER\r\n", mode[] = "MODE-READER\r\n",
-                      login[] = "AUTHINFO USER\r\n", end[] = ".\r\n";
+                      login[] = "AUTHINFO USER\r\n.\r\n", end[] = ".\r\n";
     (void)arg;
     bool transit = c->d->cfg.need_mode_reader && !c->reader;
     struct newsd_answer *a =
@@ -173,8 +173,7 @@ static const char *id_of(struct newsd_conn *c, char *arg)
 
 static void missing_say(struct newsd_conn *c)
 {
-    c->d->stats.missing++;
-    newsd_conn_answer(c, newsd_answer_new("430 no such article"));
+    newsd_conn_answer(c, newsd_fault_answer(c->d, NEWSD_430, "", NULL, 0));
 }
 
 /* ARTICLE and BODY. */

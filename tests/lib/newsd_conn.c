@@ -136,6 +136,12 @@ static void linger(struct newsd_conn *c, bool notify)
 
 /* ---- events ---- */
 
+/* The handshake is put off; what the peer has sent for it stays where it is. */
+static bool shakes_later(const struct newsd_conn *c)
+{
+    return c->handshake && c->shake_us > clock_now_us();
+}
+
 static uint64_t next_moment(const struct newsd_conn *c)
 {
     uint64_t at = NEVER;
@@ -143,6 +149,8 @@ static uint64_t next_moment(const struct newsd_conn *c)
         return c->lingers ? c->deadline_us : clock_now_us() + 1000;
     if (c->d->silent)
         return NEVER;
+    if (shakes_later(c))
+        return c->shake_us;
     if (!list_is_empty(&c->answers)) {
         if (c->stalled || c->want_write || c->handshake)
             return NEVER;
@@ -164,7 +172,8 @@ static void switch_event(struct event *ev, bool *is_on, bool on)
 static void arm(struct newsd_conn *c)
 {
     bool room = !c->ending && c->nanswers < NEWSD_QUEUE_MAX && c->in_len < sizeof(c->in);
-    switch_event(c->readable, &c->reading, !c->eof && !c->d->silent && (c->lingers || room));
+    switch_event(c->readable, &c->reading,
+                 !c->eof && !c->d->silent && (c->lingers || room) && !shakes_later(c));
     switch_event(c->writable, &c->writing, c->want_write && !c->d->silent);
     uint64_t at = next_moment(c), now = clock_now_us();
     if (at == NEVER) {
@@ -215,6 +224,7 @@ struct newsd_conn *newsd_conn_new(struct newsd *d, int fd)
     c->fd = fd;
     c->logged_in = !d->cfg.username;
     c->active_us = clock_now_us();
+    c->shake_us = c->active_us + d->cfg.handshake_us;
     list_init(&c->answers);
     list_add_tail(&d->conns, &c->link);
     c->readable = event_new(d->base, fd, EV_READ | EV_PERSIST, on_event, c);
@@ -234,32 +244,43 @@ struct newsd_conn *newsd_conn_new(struct newsd *d, int fd)
 
 /* ---- in ---- */
 
-/* Appends to the article being posted; returns how many of the bytes belong to it, once it is complete.
- * Too large an article is refused and the connection closed: the rest of it is not worth reading. */
+/* An answer after which the connection is closed: the rest of what was sent is not worth reading. */
+static void refuse(struct newsd_conn *c, const char *line)
+{
+    struct newsd_answer *a = newsd_answer_new("%s", line);
+    if (a)
+        a->then = THEN_CLOSE;
+    c->ending = true;
+    newsd_conn_answer(c, a);
+}
+
+static bool post_grow(struct newsd_conn *c, size_t len)
+{
+    if (len <= c->post_room)
+        return true;
+    uint8_t *post = realloc(c->post, len * 2);
+    if (!post)
+        return false;
+    c->post = post;
+    c->post_room = len * 2;
+    return true;
+}
+
+/* Appends to the article being posted; returns how many of the bytes belong to it. */
 static size_t post_take(struct newsd_conn *c, const uint8_t *p, size_t len)
 {
     size_t old = c->post_len;
-    if (old + len > c->post_room) {
-        size_t room = (old + len) * 2;
-        uint8_t *post = old + len <= NEWSD_POST_MAX ? realloc(c->post, room) : NULL;
-        if (!post) {
-            struct newsd_answer *a = newsd_answer_new("441 article too large");
-            if (a)
-                a->then = THEN_CLOSE;
-            c->ending = true;
-            newsd_conn_answer(c, a);
-            return len;
-        }
-        c->post = post;
-        c->post_room = room;
+    if (old + len > NEWSD_POST_MAX || !post_grow(c, old + len)) {
+        refuse(c, "441 article too large");
+        return len;
     }
     memcpy(c->post + old, p, len);
     c->post_len += len;
-    const uint8_t *from = c->post + (old > 4 ? old - 4 : 0), *dot;
     if (c->post_len >= 3 && memcmp(c->post, ".\r\n", 3) == 0) {
         c->post_len = 3;
     } else {
-        dot = memmem(from, (size_t)(c->post + c->post_len - from), "\r\n.\r\n", 5);
+        const uint8_t *from = c->post + (old > 4 ? old - 4 : 0);
+        const uint8_t *dot = memmem(from, (size_t)(c->post + c->post_len - from), "\r\n.\r\n", 5);
         if (!dot)
             return len;
         c->post_len = (size_t)(dot - c->post) + 5;
@@ -269,22 +290,13 @@ static size_t post_take(struct newsd_conn *c, const uint8_t *p, size_t len)
     return c->post_len - old;
 }
 
-static void line_refuse(struct newsd_conn *c)
-{
-    struct newsd_answer *a = newsd_answer_new("501 line too long");
-    if (a)
-        a->then = THEN_CLOSE;
-    c->ending = true;
-    newsd_conn_answer(c, a);
-}
-
 /* Takes one line off `p`; returns its length, or 0: it is not complete. */
 static size_t line_take(struct newsd_conn *c, uint8_t *p, size_t len)
 {
     uint8_t *nl = memchr(p, '\n', len < NEWSD_LINE_MAX ? len : NEWSD_LINE_MAX);
     if (!nl) {
         if (len >= NEWSD_LINE_MAX)
-            line_refuse(c);
+            refuse(c, "501 line too long");
         return 0;
     }
     size_t n = (size_t)(nl - p);
@@ -436,6 +448,8 @@ static bool is_up(struct newsd_conn *c, bool *broken)
 {
     if (!c->handshake)
         return true;
+    if (shakes_later(c))
+        return false;
     int r = newsd_io_handshake(c);
     *broken = r < 0;
     c->handshake = r != 1;

@@ -86,6 +86,7 @@ struct newsd_conn {
     enum newsd_then then; /* to be done when the stage is empty */
     uint64_t free_us;     /* the rate allows the next byte at this moment */
     uint64_t active_us;   /* for idle_close_ms */
+    uint64_t shake_us;    /* when the handshake may begin */
     uint64_t deadline_us; /* of lingering and of resetting */
     uint8_t *stage;       /* TLS: the record being sent */
     size_t stage_len, stage_sent;

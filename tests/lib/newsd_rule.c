@@ -126,8 +126,8 @@ void newsd_rule_clear(struct newsd *d)
 /* STAT and HEAD bring no payload that could be damaged. */
 static bool concerns_all(enum newsd_fault f)
 {
-    return f == NEWSD_430 || f == NEWSD_400 || f == NEWSD_403 || f == NEWSD_GARBAGE_CODE ||
-           f == NEWSD_STALL_FIRST;
+    return f == NEWSD_NONE || f == NEWSD_430 || f == NEWSD_400 || f == NEWSD_403 ||
+           f == NEWSD_GARBAGE_CODE || f == NEWSD_STALL_FIRST;
 }
 
 static struct rule *rule_first(struct newsd_item *it)

@@ -2,7 +2,6 @@
  * made with it. The CA's certificate is written to a temporary file for clients to trust. */
 #include "tests/lib/newsd_internal.h"
 
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -125,8 +124,10 @@ int newsd_tls_start(struct newsd *d)
 {
     if (context_make(d))
         return 0;
-    unsigned long why = ERR_peek_last_error();
-    fprintf(stderr, "newsd: TLS: %s\n", why ? ERR_reason_error_string(why) : strerror(errno));
+    char why[256];
+    ERR_error_string_n(ERR_peek_error(), why, sizeof(why));
+    fprintf(stderr, "newsd: no TLS with %s: %s\n",
+            d->cfg.cert_file ? d->cfg.cert_file : "a certificate of its own", why);
     return -1;
 }
 
