@@ -55,6 +55,7 @@ struct get {
 
 #define ACTIVE_FILES 16
 #define SIZE_ONLY    UINT32_MAX
+#define A_DAY_US     ((uint64_t)86400 * 1000000)
 #define LACKING_TOLD 10 /* ranges of one file that are named */
 
 struct piece {
@@ -103,7 +104,7 @@ static int read_ask(struct get *g, struct get_file *f, uint32_t i)
     list_add_tail(&g->reads, &p->all);
     r->class = TRAFFIC_QUEUE;
     /* On a slow line the last of many takes long, and that is no fault: stalled() watches instead. */
-    r->deadline_us = 0;
+    r->deadline_us = clock_now_us() + A_DAY_US;
     if (i != SIZE_ONLY) {
         r->off = (uint64_t)i * JOURNAL_PIECE;
         r->len = journal_piece_len(&f->journal, i);

@@ -169,8 +169,8 @@ static void mount_ready(void *arg)
 {
     const struct mount_job *j = arg;
 
-    log_info("%s is mounted on %s", j->source, j->mountpoint);
     daemon_ready();
+    log_info("%s is mounted on %s", j->source, j->mountpoint);
 }
 
 /* Runs in the process that serves. */
