@@ -1,7 +1,9 @@
 #include "tests/nntp/rig.h"
+#include "base/log.h"
 
 #include <check.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,10 @@ static char names[CONFIG_PROVIDERS][8];
 void rig_init(struct rig *r, uint32_t parts)
 {
     memset(r, 0, sizeof(*r));
+    if (getenv("NZBFS_TEST_LOG"))
+        log_set_level(LOG_AT_DEBUG);
+    else
+        log_set_level(LOG_AT_ERROR);
     r->parts = parts;
     r->spool = spool_new();
     ck_assert_ptr_nonnull(r->spool);
@@ -99,6 +105,8 @@ static int on_begin(struct segment_fetch *f, const struct segment_info *info)
     pthread_mutex_unlock(&t->lock);
     if (veto)
         return veto;
+    if (t->strict && info->begin != t->at)
+        return -EBADMSG;
     if (info->len > t->cap)
         return -ENOSPC;
     t->iov = (struct iovec){.iov_base = t->room, .iov_len = t->cap};
@@ -106,6 +114,8 @@ static int on_begin(struct segment_fetch *f, const struct segment_info *info)
     f->ndst = 1;
     return 0;
 }
+
+static atomic_uint ended;
 
 static void on_done(struct segment_fetch *f, enum segment_result result)
 {
@@ -117,6 +127,7 @@ static void on_done(struct segment_fetch *f, enum segment_result result)
     ck_assert_msg(!t->over, "done() ran twice");
     t->over = true;
     t->result = result;
+    t->order = atomic_fetch_add(&ended, 1);
     pthread_cond_signal(&t->ended);
     pthread_mutex_unlock(&t->lock);
 }
@@ -143,6 +154,8 @@ void fetch_init_id(struct fetch *t, const char *message_id)
 void fetch_init(struct fetch *t, struct rig *r, uint32_t part)
 {
     fetch_init_id(t, spool_message_id(r->spool, r->file, part));
+    t->strict = true;
+    t->at = (uint64_t)RIG_PART * (part - 1);
 }
 
 void fetch_start(struct fetch *t, struct rig *r)

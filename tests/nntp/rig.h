@@ -57,10 +57,13 @@ struct fetch {
     size_t cap;
     int veto; /* what begin() answers */
     unsigned begins;
+    bool strict; /* begin() refuses what is not where the part belongs */
+    uint64_t at; /* where that is */
     struct segment_info info;
     pthread_mutex_t lock;
     pthread_cond_t ended;
     bool over;
+    unsigned order; /* how many ended before it */
     enum segment_result result;
     struct source *chain; /* done() fetches `next` from it */
     struct fetch *next;
