@@ -27,14 +27,12 @@ static void text_print(const char *key, const char *value)
 
 static void size_print(const char *key, uint64_t n)
 {
-    static const char units[] = "KMGT";
-    int u = -1;
+    static const char *const units[] = {"", "K", "M", "G", "T"};
+    unsigned u = 0;
 
-    while (n && n % 1024 == 0 && u < 3) {
+    for (; n && n % 1024 == 0 && u < 4; u++)
         n /= 1024;
-        u++;
-    }
-    printf("%s = %llu%.*s\n", key, (unsigned long long)n, u < 0 ? 0 : 1, u < 0 ? "" : &units[u]);
+    printf("%s = %llu%s\n", key, (unsigned long long)n, units[u]);
 }
 
 static void id_print(const char *key, long id)
