@@ -15,10 +15,14 @@
  * which a player takes one block are one use.
  */
 
-#define PROBATION_SHARE 5  /* probation is given way to main above 1/5 of the budget */
+/* Probation gives way to main above a quarter of the budget; in a small memory above 16 MiB, or half. */
+#define PROBATION_SHARE 4
+#define PROBATION_LEAST ((size_t)16 << 20)
+
 #define APART_SHARE     32 /* of the budget */
 #define MOST_HITS       3
-#define GHOST_BYTES     (16u << 10) /* one ghost for so much of the budget, … */
+
+#define GHOST_BYTES     (16u << 10) /* there is one ghost for so much of the budget, … */
 #define GHOSTS_LEAST    64u
 #define GHOSTS_MOST     (1u << 20)
 
@@ -102,6 +106,16 @@ static bool ghost_returns(struct cache_policy *p, uint64_t key)
 
 /* --- queues -------------------------------------------------------------------------------------- */
 
+/** Players jump back ten seconds or so: in a small memory that takes more than the usual share. */
+static size_t probation_most(size_t budget)
+{
+    size_t share = budget / PROBATION_SHARE, half = budget / 2;
+
+    if (share >= PROBATION_LEAST)
+        return share;
+    return half < PROBATION_LEAST ? half : PROBATION_LEAST;
+}
+
 struct cache_policy *cache_policy_new(size_t budget)
 {
     struct cache_policy *p = calloc(1, sizeof(*p));
@@ -111,7 +125,7 @@ struct cache_policy *cache_policy_new(size_t budget)
         return NULL;
     while (n < GHOSTS_MOST && n < budget / GHOST_BYTES)
         n *= 2;
-    p->probation_most = budget / PROBATION_SHARE;
+    p->probation_most = probation_most(budget);
     p->apart = budget / APART_SHARE;
     p->ghosts_most = budget;
     p->mask = n - 1;
