@@ -540,8 +540,9 @@ err0:
 
 void nntp_orders_fini(struct nntp_pool *p)
 {
-    while (p->nlanes)
-        nntp_loop_stop(&p->lanes[--p->nlanes].loop);
+    /* Nothing is out, so nobody posts any more; but a lane may still be on its way out of a call. */
+    for (unsigned i = 0; i < p->nlanes; i++)
+        nntp_loop_stop(&p->lanes[i].loop);
     close(p->alarm_fd);
     pthread_cond_destroy(&p->quiet);
     pthread_mutex_destroy(&p->lock);

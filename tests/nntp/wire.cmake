@@ -1,5 +1,8 @@
 if(TARGET nntp AND TARGET newsd)
   add_library(nntp_rig STATIC rig.c)
   target_link_libraries(nntp_rig PUBLIC nntp newsd PRIVATE PkgConfig::CHECK project_options)
+  nzbfs_test(nntp/response SOURCES test_response.c LIBS nntp)
   nzbfs_test(nntp/pool SOURCES test_pool.c LIBS nntp_rig)
+  nzbfs_test(nntp/faults SOURCES test_faults.c LIBS nntp_rig)
+  nzbfs_test(nntp/tls SOURCES test_tls.c LIBS nntp_rig OpenSSL::Crypto)
 endif()
