@@ -1,5 +1,6 @@
 /* The server as a client sees it: blocking sockets, one line after the other. */
 #include "tests/lib/newsd.h"
+#include "tests/lib/newsd_script.h"
 #include "tests/lib/spool.h"
 
 #include "base/clock.h"
@@ -955,6 +956,98 @@ START_TEST(a_certificate_file_that_is_not_there_is_an_error)
 }
 END_TEST
 
+/* ---- by lines of text ---- */
+
+static const char *order(const char *line)
+{
+    static char answer[2048];
+    int err = newsd_script_run(server, spool, line, answer, sizeof(answer));
+    ck_assert_int_eq(err, strncmp(answer, "error: ", 7) == 0 ? -EINVAL : 0);
+    return answer;
+}
+
+START_TEST(lines_of_text_change_what_it_does)
+{
+    struct client c;
+    char line[300];
+    serve(&(struct newsd_config){0});
+    hello(&c);
+    ck_assert_str_eq(order("fault file/f.bin/2 430 1"), "ok");
+    ask(&c, "BODY", id(2));
+    ask(&c, "BODY", id(2));
+    expect(&c, "430 ");
+    expect_body(&c, 2);
+    ck_assert_str_eq(order("asked file/f.bin/2"), "2");
+    ck_assert_str_eq(order("asked file/f.bin"), "2");
+    ck_assert_str_eq(order(" fault  file/f.bin   403 "), "ok");
+    snprintf(line, sizeof(line), "fault %s none", id(3));
+    ck_assert_str_eq(order(line), "ok");
+    ask(&c, "BODY", id(1));
+    ask(&c, "BODY", id(3));
+    expect(&c, "403 ");
+    expect_body(&c, 3);
+    ck_assert_str_eq(order("clear"), "ok");
+    ask(&c, "BODY", id(1));
+    expect_body(&c, 1);
+    ck_assert_ptr_nonnull(strstr(order("stats"), "\"body\":5,\"article\":0,"));
+    ck_assert_str_eq(order("down"), "ok");
+    ck_assert_int_eq(connect_to(newsd_port(server)), -ECONNREFUSED);
+    ck_assert_str_eq(order("up"), "ok");
+    client_close(&c);
+    hello(&c);
+    ck_assert_str_eq(order("drop"), "ok");
+    ck_assert_int_eq(byte_get(&c), EOF);
+    client_close(&c);
+}
+END_TEST
+
+START_TEST(lines_that_mean_nothing_are_errors)
+{
+    static const char *bad[] = {
+        "",
+        "hello",
+        "fault",
+        "fault all",
+        "fault all what",
+        "fault all 430 x",
+        "fault all 430 1 2",
+        "fault nowhere 430",
+        "fault file/none/1 430",
+        "fault file/f.bin/0 430",
+        "fault file/f.bin/4 430",
+        "fault file/f.bin/-1 430",
+        "fault file/ 430",
+        "limit",
+        "limit -1",
+        "limit 99999999999999999999",
+        "limit 1x",
+        "latency 5s",
+        "down now",
+        "asked",
+        "a b c d e f",
+    };
+    serve(&(struct newsd_config){0});
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        ck_assert_msg(strncmp(order(bad[i]), "error: ", 7) == 0, "taken: %s", bad[i]);
+}
+END_TEST
+
+START_TEST(numbers_have_bounds_and_units)
+{
+    uint64_t n;
+    ck_assert_int_eq(newsd_script_number("12", 12, &n), 0);
+    ck_assert_uint_eq(n, 12);
+    ck_assert_int_eq(newsd_script_number("3M", UINT64_MAX, &n), 0);
+    ck_assert_uint_eq(n, 3u << 20);
+    ck_assert_int_eq(newsd_script_number("13", 12, &n), -EINVAL);
+    ck_assert_int_eq(newsd_script_number("1K", 1023, &n), -EINVAL);
+    ck_assert_int_eq(newsd_script_number("1K", 1024, &n), 0);
+    ck_assert_int_eq(newsd_script_number("99999999999G", UINT64_MAX, &n), -EINVAL);
+    ck_assert_int_eq(newsd_script_number("1KK", UINT64_MAX, &n), -EINVAL);
+    ck_assert_int_eq(newsd_script_number(" 1", UINT64_MAX, &n), -EINVAL);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("lib/newsd");
@@ -997,6 +1090,9 @@ static Suite *suite(void)
     tcase_add_test(t, tls_is_verified_and_resumed);
     tcase_add_test(t, a_plain_client_does_not_upset_a_tls_server);
     tcase_add_test(t, a_certificate_file_that_is_not_there_is_an_error);
+    tcase_add_test(t, lines_of_text_change_what_it_does);
+    tcase_add_test(t, lines_that_mean_nothing_are_errors);
+    tcase_add_test(t, numbers_have_bounds_and_units);
     suite_add_tcase(s, t);
     return s;
 }

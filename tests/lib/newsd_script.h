@@ -1,0 +1,38 @@
+/**
+ * newsd_script — what a server does, changed by lines of text; for shell tests and benchmarks.
+ *
+ *     fault WHAT KIND [TIMES]   WHAT: a message-id, file/NAME/PART, file/NAME (all parts) or all;
+ *                               KIND: none 430 close-mid reset-mid stall-mid stall-first bad-crc bad-part
+ *                               short no-yend garbage garbage-code 403 400 uuencode; TIMES 0: for ever
+ *     clear                     no faults any more
+ *     down · up                 refuse connections · as before
+ *     silent · loud             accept and say nothing · as before
+ *     stall · unstall           from now on articles stop in the middle · all of them go on
+ *     drop                      close every connection
+ *     limit N                   connections, 0: any number
+ *     latency MS
+ *     stats                     one line of JSON
+ *     asked WHAT                how often a message-id or file/NAME/PART was asked for
+ *
+ * Threads   Any, one at a time.
+ */
+#ifndef TESTS_LIB_NEWSD_SCRIPT_H
+#define TESTS_LIB_NEWSD_SCRIPT_H
+
+#include "tests/lib/newsd.h"
+
+#include <stddef.h>
+
+struct spool;
+
+/** Do what `line` says. The answer, one line without its end, is in out[room]: "ok", what was asked for,
+ *  or "error: …" and -EINVAL. */
+int newsd_script_run(struct newsd *d, struct spool *s, const char *line, char *out, size_t room);
+
+/** The counters as one line of JSON, without its end. */
+void newsd_script_stats(struct newsd *d, char *out, size_t room);
+
+/** A number with K, M or G (powers of 1024) behind it or not. -EINVAL: not one, or above `most`. */
+int newsd_script_number(const char *text, uint64_t most, uint64_t *out);
+
+#endif
