@@ -262,6 +262,22 @@ static bool keeps(const struct qos *q, unsigned c, unsigned i, const uint32_t wa
     return true;
 }
 
+/** Providers where leases held on burst by others will come to a class below its guarantee: it waits for
+ *  them, within one operation, rather than queue behind itself. */
+static uint32_t reclaims(const struct qos *q, unsigned class)
+{
+    uint32_t set = 0;
+    if (q->classes[class].leased >= q->classes[class].cfg.guaranteed)
+        return 0;
+    for (unsigned j = 0; j < TRAFFIC_CLASSES; j++) {
+        if (j == class || q->classes[j].leased <= q->classes[j].cfg.guaranteed)
+            continue;
+        for (unsigned i = 0; i < q->cfg.nproviders; i++)
+            set |= q->providers[i].carrying[j] & ~1u ? 1u << i : 0;
+    }
+    return set;
+}
+
 /* Readahead goes at most two deep in streaming: what a reader turns out to be blocked on must not find a
  * row of articles before it on every connection. */
 static unsigned depth_most(unsigned class, enum urgency u)
@@ -284,6 +300,7 @@ static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TR
     if (!kept)
         return false;
     unsigned pipelines = qos_grant_pipelines(q, (enum traffic_class) class);
+    uint32_t coming = reclaims(q, class);
     list_for_each(link, &q->classes[class].lanes)
     {
         struct lane *l = container_of(link, struct lane, link);
@@ -291,7 +308,10 @@ static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TR
         if (!f || !qos_lane_uncovered(l) || (best && !qos_flow_before(f, best)))
             continue;
         unsigned n = 0;
-        for (uint32_t left = qos_lane_eligible(q, l) & kept; left; left &= left - 1) {
+        uint32_t eligible = qos_lane_eligible(q, l);
+        if (eligible & coming)
+            continue;
+        for (uint32_t left = eligible & kept; left; left &= left - 1) {
             struct provider *p = &q->providers[__builtin_ctz(left)];
             unsigned m = shallowest(q, p, class, depth_most(class, f->urgency), pipelines);
             if (m && (!n || m < n)) {
