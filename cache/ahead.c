@@ -1,7 +1,8 @@
 #include "cache/internal.h"
 
-/* Readahead takes what readers leave: it never stands in line, never pushes out what other readahead has
- * brought and nobody has read yet, and always leaves an eighth of the memory for a read to take. */
+/* Readahead takes what readers leave: it never stands in line and always leaves an eighth of the memory
+ * for a read to take. What readahead has brought and nobody has read yet, it pushes out only to share
+ * fairly: a player that was paused would otherwise keep all the memory it had filled. */
 
 #define READERS_SHARE 8
 
@@ -17,14 +18,54 @@ static void fresh_expire(struct cache *c)
     }
 }
 
-static bool has_room(struct cache *c, uint32_t chunks)
+static uint32_t fresh_of(const struct cache *c, uint64_t stream)
+{
+    uint32_t chunks = 0;
+
+    for (struct list *it = c->fresh.next; it != &c->fresh; it = it->next) {
+        const struct cache_block *b = container_of(it, struct cache_block, link);
+
+        if (b->ahead_stream == stream)
+            chunks += b->chunks;
+    }
+    return chunks;
+}
+
+/** Evict what another stream will need last, if it has more than `stream` would. Of the others, the one
+ *  whose fresh blocks have waited longest: it reads slowly, or not at all. */
+static bool fresh_share(struct cache *c, uint64_t stream, uint32_t chunks)
+{
+    struct cache_block *oldest = NULL, *b;
+    struct list *it;
+
+    for (it = c->fresh.next; it != &c->fresh && !oldest; it = it->next) {
+        b = container_of(it, struct cache_block, link);
+        if (b->ahead_stream != stream)
+            oldest = b;
+    }
+    if (!oldest || fresh_of(c, oldest->ahead_stream) < fresh_of(c, stream) + 2 * chunks)
+        return false;
+    for (it = c->fresh.prev; it != &oldest->link; it = it->prev) {
+        b = container_of(it, struct cache_block, link);
+        if (b->ahead_stream == oldest->ahead_stream)
+            break;
+    }
+    cache_block_drop(c, container_of(it, struct cache_block, link));
+    c->stats.evictions++;
+    return true;
+}
+
+static bool has_room(struct cache *c, uint64_t stream, uint32_t chunks)
 {
     uint32_t available = c->slab.free + c->idle;
 
     if (!cache_line_is_empty(c) || available < chunks + c->slab.count / READERS_SHARE)
         return false;
     fresh_expire(c);
-    return available - c->fresh_chunks >= chunks && cache_room_make(c, chunks, false);
+    while (c->slab.free + c->idle - c->fresh_chunks < chunks)
+        if (!fresh_share(c, stream, chunks))
+            return false;
+    return cache_room_make(c, chunks, false);
 }
 
 /** True: there is nothing to fetch. */
@@ -47,9 +88,10 @@ static bool is_there(struct cache *c, const struct cache_file *f, uint32_t i, en
 }
 
 static enum cache_ahead ahead_try(struct cache *c, struct cache_file *f, uint32_t i,
-                                  uint32_t chunks, struct cache_block **b, struct cache_work *w)
+                                  uint64_t stream, uint32_t chunks, struct cache_block **b,
+                                  struct cache_work *w)
 {
-    if (!has_room(c, chunks) || !(*b = cache_fetch_new(c, f, i, chunks, w))) {
+    if (!has_room(c, stream, chunks) || !(*b = cache_fetch_new(c, f, i, chunks, w))) {
         c->stats.ahead_refused++;
         return CACHE_AHEAD_NO_ROOM;
     }
@@ -69,7 +111,7 @@ enum cache_ahead cache_ahead(struct cache *c, struct cache_file *f, uint32_t i,
     f->ops->describe(f, i, &seg);
     pthread_mutex_lock(&c->lock);
     if (!is_there(c, f, i, urgency, stream))
-        answer = ahead_try(c, f, i, cache_fetch_guess(c, seg.bytes), &b, &w);
+        answer = ahead_try(c, f, i, stream, cache_fetch_guess(c, seg.bytes), &b, &w);
     if (b) {
         b->class = class;
         b->urgency = urgency;

@@ -12,7 +12,7 @@
  *     DOOMED     no        none              exact             the last unpin: FREE
  *
  * A *fresh* block was brought by readahead and nobody has read it yet. Other readahead may not push it
- * out, or windows larger than the memory would fetch everything twice; a read may.
+ * out but for a fair share, or windows larger than the memory would fetch everything twice; a read may.
  *
  * Life of a read:  WAITING (in a line, holds nothing) → PENDING (all memory reserved) → OVER.
  * An admitted read never waits for memory, so it ends; a waiting one holds none. That is why readers

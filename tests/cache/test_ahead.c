@@ -60,6 +60,43 @@ START_TEST(a_read_may_push_out_what_readahead_brought)
 }
 END_TEST
 
+START_TEST(a_paused_stream_shares_what_it_has_filled)
+{
+    uint32_t n = 0, i = 0;
+    struct rig_read r;
+
+    file.told = other.told = PART;
+    while (ahead(&file, n, 1) == CACHE_AHEAD_STARTED)
+        play(&file, n++, SEGMENT_DONE);
+    ck_assert_uint_ge(n, 3);
+    /* The other has none: one of the paused one's is given up, the last it would need. */
+    ck_assert_int_eq(ahead(&other, 0, 2), CACHE_AHEAD_STARTED);
+    play(&other, 0, SEGMENT_DONE);
+    ck_assert_int_eq(ahead(&other, 1, 2), CACHE_AHEAD_NO_ROOM);
+    for (i = 0; i < n - 1; i++) {
+        start(&r, &file, i, 1, CACHE_READY);
+        finish(&r);
+    }
+    start(&r, &file, n - 1, 1, CACHE_PENDING);
+    play(&file, n - 1, SEGMENT_DONE);
+    finish(&r);
+}
+END_TEST
+
+START_TEST(a_reader_that_gives_up_leaves_readahead_as_it_was)
+{
+    struct rig_read r;
+
+    ck_assert_int_eq(ahead(&file, 1, 1), CACHE_AHEAD_STARTED);
+    start(&r, &file, 1, 1, CACHE_PENDING);
+    ck_assert(cache_read_cancel(cache, &r.read));
+    ck_assert_uint_eq(scripted_source_look(source, fetch_of(&file, 1)).cancels, 0);
+    cache_ahead_drop(cache, &file.file, 1);
+    ck_assert_uint_eq(scripted_source_look(source, fetch_of(&file, 1)).cancels, 1);
+    play(&file, 1, SEGMENT_CANCELLED);
+}
+END_TEST
+
 START_TEST(dropped_readahead_is_cancelled_unless_somebody_waits)
 {
     struct rig_read r;
@@ -107,6 +144,8 @@ int main(void)
         a_reader_promotes_what_was_asked_ahead,
         readahead_does_not_push_out_what_readahead_brought,
         a_read_may_push_out_what_readahead_brought,
+        a_paused_stream_shares_what_it_has_filled,
+        a_reader_that_gives_up_leaves_readahead_as_it_was,
         dropped_readahead_is_cancelled_unless_somebody_waits,
         what_a_dropped_readahead_brought_may_be_pushed_out,
         readahead_asked_again_after_it_was_dropped_is_fetched,
