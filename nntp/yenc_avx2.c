@@ -1,4 +1,4 @@
-/* yenc_avx2 — 64 bytes a step in two registers; bytes are left out by shuffles of eight. */
+/* yenc_avx2 — 64 bytes a step in two registers; bytes are left out by shuffles of sixteen. */
 
 #include "nntp/yenc_kernels.h"
 
@@ -30,39 +30,28 @@ static inline uint64_t block_equals(const struct block *b, char c)
     return (uint64_t)high << 32 | low;
 }
 
-/* The eight indices for the byte at bit `at` of `drop`. */
-static inline __m128i indices(uint64_t drop, int at)
+/* The sixteen bytes of `bytes` without those that the low bits of `drop` name, at `d`. */
+static inline void put(uint8_t *d, __m128i bytes, uint64_t drop)
 {
-    return _mm_loadl_epi64((const __m128i_u *)yenc_compact[drop >> at & 0xff]);
+    const uint8_t *order = yenc_compact[drop % YENC_COMPACT];
+    bytes = _mm_shuffle_epi8(bytes, _mm_load_si128((const __m128i *)(const void *)order));
+    _mm_storeu_si128((__m128i_u *)d, bytes);
 }
 
-static inline __m128i indices_pair(uint64_t drop, int at)
-{
-    return _mm_unpacklo_epi64(indices(drop, at), indices(drop, at + 8));
-}
-
-static inline size_t kept(uint64_t drop, int before)
-{
-    return (size_t)(before - __builtin_popcountll(drop & ((UINT64_C(1) << before) - 1)));
-}
-
+/* Where each sixteen go is counted from the block's start, so that none waits for the one before. */
 static inline size_t block_put(uint8_t *d, const struct block *b, uint64_t escaped, uint64_t drop)
 {
     const __m256i plain = _mm256_set1_epi8(-42);
-    const __m256i half = _mm256_set_epi64x(0x0808080808080808, 0, 0x0808080808080808, 0);
+    const uint64_t keep = ~drop;
     (void)escaped; /* it is in the block */
-    for (int i = 0; i < 2; i++) {
-        int at = 32 * i;
-        __m256i bytes = _mm256_add_epi8(_mm256_add_epi8(b->v[i], plain), b->escaped[i]);
-        __m256i order = _mm256_set_m128i(indices_pair(drop, at + 16), indices_pair(drop, at));
-        bytes = _mm256_shuffle_epi8(bytes, _mm256_add_epi8(order, half));
-        __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
-        _mm_storel_epi64((__m128i_u *)(d + kept(drop, at)), low);
-        _mm_storeh_pd((double *)(d + kept(drop, at + 8)), _mm_castsi128_pd(low));
-        _mm_storel_epi64((__m128i_u *)(d + kept(drop, at + 16)), high);
-        _mm_storeh_pd((double *)(d + kept(drop, at + 24)), _mm_castsi128_pd(high));
-    }
-    return (size_t)__builtin_popcountll(~drop);
+    __m256i low = _mm256_add_epi8(_mm256_add_epi8(b->v[0], plain), b->escaped[0]);
+    __m256i high = _mm256_add_epi8(_mm256_add_epi8(b->v[1], plain), b->escaped[1]);
+    put(d, _mm256_castsi256_si128(low), drop);
+    put(d + __builtin_popcountll(keep & 0xffff), _mm256_extracti128_si256(low, 1), drop >> 16);
+    put(d + __builtin_popcountll(keep & 0xffffffff), _mm256_castsi256_si128(high), drop >> 32);
+    put(d + __builtin_popcountll(keep & 0xffffffffffff), _mm256_extracti128_si256(high, 1),
+        drop >> 48);
+    return (size_t)__builtin_popcountll(keep);
 }
 
 #include "nntp/yenc_loop.h"

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint8_t yenc_compact[256][8];
+_Alignas(64) uint8_t yenc_compact[YENC_COMPACT][16];
 
 static struct yenc_kernel kernels[] = {
     {.name = "reference", .decode = yenc_decode_reference},
@@ -31,8 +31,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void compact_init(void)
 {
-    for (unsigned drop = 0; drop < 256; drop++)
-        for (unsigned bit = 0, n = 0; bit < 8; bit++)
+    for (unsigned drop = 0; drop < YENC_COMPACT; drop++)
+        for (unsigned bit = 0, n = 0; bit < 16; bit++)
             if (!(drop >> bit & 1))
                 yenc_compact[drop][n++] = (uint8_t)bit;
 }

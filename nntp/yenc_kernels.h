@@ -7,8 +7,10 @@
 yenc_decode_fn yenc_decode_reference, yenc_decode_ssse3, yenc_decode_avx2, yenc_decode_vbmi2,
     yenc_decode_neon;
 
-/** For each set of bytes to drop from eight (bit n: byte n), the indices of those that stay, in order.
- *  Filled in before any kernel that uses it can be had. */
-extern uint8_t yenc_compact[256][8];
+/** For each set of bytes to drop from sixteen (bit n: byte n), the indices of those that stay, in order.
+ *  Whether the last stays makes no difference to the others, so fifteen bits choose: half a megabyte, of
+ *  which honest data keeps some ten kilobytes in the cache. Filled in before any kernel can be had. */
+#define YENC_COMPACT 32768
+extern uint8_t yenc_compact[YENC_COMPACT][16];
 
 #endif

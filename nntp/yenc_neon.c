@@ -35,16 +35,13 @@ static inline uint64_t block_equals(const struct block *b, char c)
 
 static inline size_t block_put(uint8_t *d, const struct block *b, uint64_t escaped, uint64_t drop)
 {
-    const uint8x8_t half = vdup_n_u8(8);
     uint8_t *const start = d;
     (void)escaped; /* it is in the block */
     for (int i = 0; i < 4; i++) {
-        unsigned low = drop >> 16 * i & 0xff, high = drop >> (16 * i + 8) & 0xff;
+        uint64_t part = drop >> 16 * i & 0xffff;
         uint8x16_t bytes = vsubq_u8(vsubq_u8(b->v[i], vdupq_n_u8(42)), b->escaped[i]);
-        vst1_u8(d, vqtbl1_u8(bytes, vld1_u8(yenc_compact[low])));
-        d += 8 - __builtin_popcount(low);
-        vst1_u8(d, vqtbl1_u8(bytes, vadd_u8(vld1_u8(yenc_compact[high]), half)));
-        d += 8 - __builtin_popcount(high);
+        vst1q_u8(d, vqtbl1q_u8(bytes, vld1q_u8(yenc_compact[part % YENC_COMPACT])));
+        d += 16 - __builtin_popcountll(part);
     }
     return (size_t)(d - start);
 }

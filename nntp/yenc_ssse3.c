@@ -1,4 +1,4 @@
-/* yenc_ssse3 — 64 bytes a step in four registers; bytes are left out by shuffles of eight. */
+/* yenc_ssse3 — 64 bytes a step in four registers; bytes are left out by shuffles of sixteen. */
 
 #include "nntp/yenc_kernels.h"
 
@@ -32,27 +32,25 @@ static inline uint64_t block_equals(const struct block *b, char c)
     return mask;
 }
 
-static inline __m128i indices(uint64_t drop, int at)
+/* Sixteen bytes, decoded, without those that the low bits of `drop` name, at `d`. */
+static inline void put(uint8_t *d, const struct block *b, int i, uint64_t drop)
 {
-    return _mm_loadl_epi64((const __m128i_u *)yenc_compact[drop >> at & 0xff]);
+    const uint8_t *order = yenc_compact[drop % YENC_COMPACT];
+    __m128i bytes = _mm_add_epi8(_mm_add_epi8(b->v[i], _mm_set1_epi8(-42)), b->escaped[i]);
+    bytes = _mm_shuffle_epi8(bytes, _mm_load_si128((const __m128i *)(const void *)order));
+    _mm_storeu_si128((__m128i_u *)d, bytes);
 }
 
+/* Where each sixteen go is counted from the block's start, so that none waits for the one before. */
 static inline size_t block_put(uint8_t *d, const struct block *b, uint64_t escaped, uint64_t drop)
 {
-    const __m128i half = _mm_set_epi64x(0x0808080808080808, 0);
-    uint8_t *const start = d;
+    const uint64_t keep = ~drop;
     (void)escaped; /* it is in the block */
-    for (int i = 0; i < 4; i++) {
-        int at = 16 * i;
-        __m128i bytes = _mm_add_epi8(_mm_add_epi8(b->v[i], _mm_set1_epi8(-42)), b->escaped[i]);
-        __m128i order = _mm_unpacklo_epi64(indices(drop, at), indices(drop, at + 8));
-        bytes = _mm_shuffle_epi8(bytes, _mm_add_epi8(order, half));
-        _mm_storel_epi64((__m128i_u *)d, bytes);
-        d += 8 - __builtin_popcountll(drop >> at & 0xff);
-        _mm_storeh_pd((double *)d, _mm_castsi128_pd(bytes));
-        d += 8 - __builtin_popcountll(drop >> (at + 8) & 0xff);
-    }
-    return (size_t)(d - start);
+    put(d, b, 0, drop);
+    put(d + __builtin_popcountll(keep & 0xffff), b, 1, drop >> 16);
+    put(d + __builtin_popcountll(keep & 0xffffffff), b, 2, drop >> 32);
+    put(d + __builtin_popcountll(keep & 0xffffffffffff), b, 3, drop >> 48);
+    return (size_t)__builtin_popcountll(keep);
 }
 
 #include "nntp/yenc_loop.h"
