@@ -34,9 +34,9 @@
  *                       else                           ASK a segment between lo and hi
  *               nothing between that could be asked    HOLE, from lo's end to hi's begin
  *             In an uneven file the one to ask is guessed from the parts around: the next one when
- *             reading on, the same length again where two parts in a row had it, else the mean length;
- *             after four misses every other guess is the middle, which bounds the search by some
- *             2·log2(n) asks, each with a neighbour to confirm it.
+ *             reading on, the same length again where two parts in a row had it, else the mean length.
+ *             Sizes may be such that all these miss; after ten misses the guess is the middle, which
+ *             bounds the search by another 2·log2(n) asks, for most need a neighbour to confirm them.
  *
  *   Progress  ASK and HERE-predicted name segments that are neither known nor lost; learning or losing
  *             them makes them so. DOUBT makes a known one unknown, once for each segment: afterwards it
@@ -45,7 +45,7 @@
  *   Costs     even: O(log n) and a scan of n/64 words at worst. uneven: O(log n), plus the loose claims
  *             between lo and hi; an insertion moves what is behind it in the table. */
 
-#define MISSES_MOST 4
+#define MISSES_MOST 10
 
 struct segmap {
     const uint32_t *numbers;
@@ -372,6 +372,13 @@ static struct segmap_at hole(uint64_t begin, uint64_t end)
     return (struct segmap_at){.place = SEGMAP_HOLE, .begin = begin, .end = end};
 }
 
+/* What has been asked has led to an end. */
+static struct segmap_at found(struct segmap *m, struct segmap_at at)
+{
+    m->misses = 0;
+    return at;
+}
+
 static bool is_askable(const struct segmap *m, int64_t i)
 {
     return i >= 0 && i < m->n && !bits_has(m->known, (uint32_t)i) &&
@@ -494,8 +501,10 @@ static bool settle_between(struct segmap *m, int64_t *a, int64_t *b, uint64_t of
             *b = c.i;
         }
     }
-    *at = inside;
-    return inside.place == SEGMAP_HOLE;
+    if (inside.place != SEGMAP_HOLE)
+        return false;
+    *at = found(m, inside);
+    return true;
 }
 
 /* The length of part `i`, where its neighbour i + step has the same; else 0. */
@@ -521,7 +530,7 @@ static uint32_t guess(const struct segmap *m, const struct anchor *lo, const str
 
     if (off == lo->end)
         number = from + 1;
-    else if (m->misses > MISSES_MOST && m->misses % 2)
+    else if (m->misses > MISSES_MOST)
         return (uint32_t)((a + b) / 2);
     else if (len && (off - lo->end) / len < slots)
         number = from + 1 + (off - lo->end) / len;
@@ -541,10 +550,10 @@ static struct segmap_at find_uneven(struct segmap *m, struct anchor lo, struct a
 
     if (settle_between(m, &a, &b, off, &at))
         return at;
-    if (b - a < 2)
-        return hole(lo.end, hi.begin);
-    uint32_t i = askable_near(m, a, b, guess(m, &lo, &hi, a, b, off));
-    return i == BITS_NONE ? hole(lo.end, hi.begin) : ask(i);
+    uint32_t i = BITS_NONE;
+    if (b - a >= 2)
+        i = askable_near(m, a, b, guess(m, &lo, &hi, a, b, off));
+    return i == BITS_NONE ? found(m, hole(lo.end, hi.begin)) : ask(i);
 }
 
 /* `i`: where the grid has the byte, or the first segment behind it where its number is missing. */
@@ -593,10 +602,8 @@ struct segmap_at segmap_find(struct segmap *m, uint64_t off)
         if (i < m->n)
             hi = is_there || !bits_has(m->trusted, i) ? trusted_behind(m, i) : anchor_at(m, i);
     }
-    if (lo.i >= 0 && off < lo.end) {
-        m->misses = 0;
-        return (struct segmap_at){SEGMAP_HERE, (uint32_t)lo.i, lo.begin, lo.end, true};
-    }
+    if (lo.i >= 0 && off < lo.end)
+        return found(m, (struct segmap_at){SEGMAP_HERE, (uint32_t)lo.i, lo.begin, lo.end, true});
     return m->grid && !m->uneven ? find_even(m, lo, hi, i, is_there, off)
                                  : find_uneven(m, lo, hi, off);
 }

@@ -66,8 +66,8 @@ struct segmap_at {
  *
  *  A caller that answers each ASK, each HERE that is not learnt and each DOUBT by segmap_learn() or,
  *  where no article could be had that segmap_learn() takes, by segmap_lost(), gets to a learnt HERE, a
- *  HOLE or EOF after a bounded number of steps: one article for a part of an even file, some
- *  4·log2(n) at worst for an uneven one. */
+ *  HOLE or EOF after a bounded number of steps: one article for a part of an even file, about
+ *  10 + 2·log2(n) at worst for an uneven one. */
 struct segmap_at segmap_find(struct segmap *m, uint64_t off);
 
 /** Segment `i` cannot be had now: do not ask for it, go round it. segmap_forget_lost() takes that back
