@@ -38,7 +38,8 @@ struct nntp_exchange {
     unsigned tried;           /* EXCHANGE_TRIED_*: cures are tried once */
 };
 #define EXCHANGE_TRIED_LOGIN 1u
-#define EXCHANGE_TRIED_GROUP 2u
+#define EXCHANGE_TRIED_GROUP 2u /* 412 although its group was selected */
+#define EXCHANGE_NO_GROUP    4u /* GROUP was refused: do without */
 
 /** Each runs on the loop, never inside nntp_conn_new(). */
 struct nntp_conn_hooks {

@@ -79,7 +79,7 @@ static bool lacks_group(const struct nntp_conn *c, const struct nntp_exchange *x
     const char *g = x->f->want.group;
 
     return g && atomic_load_explicit(&c->site->need_group, memory_order_relaxed) &&
-           !(x->tried & EXCHANGE_TRIED_GROUP) && nntp_group_is_safe(g) && strcmp(c->group, g) != 0;
+           !(x->tried & EXCHANGE_NO_GROUP) && nntp_group_is_safe(g) && strcmp(c->group, g) != 0;
 }
 
 void nntp_talk_send(struct nntp_conn *c)
@@ -302,7 +302,7 @@ static void answer_group(struct nntp_conn *c, const struct nntp_response *r)
         gate_passed(c);
         return;
     }
-    x->tried |= EXCHANGE_TRIED_GROUP;
+    x->tried |= EXCHANGE_TRIED_GROUP | EXCHANGE_NO_GROUP;
     switch (nntp_response_meaning(SEGMENT_STAT, r)) {
     case NNTP_ABSENT:
         finish(c, x, QOS_NOT_HERE);
