@@ -236,7 +236,8 @@ static int keep_groups(struct build *b)
     size_t size = b->groups_n * sizeof(*b->groups);
 
     b->file.ngroups = (uint32_t)b->groups_n;
-    if (before && before->ngroups == b->groups_n && !memcmp(before->groups, b->groups, size)) {
+    if (before && before->ngroups == b->groups_n &&
+        (!size || !memcmp(before->groups, b->groups, size))) {
         b->file.groups = before->groups;
         return 0;
     }
