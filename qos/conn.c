@@ -8,7 +8,7 @@ qos_conn qos_conn_handle(const struct qos *q, const struct conn *c)
     return (uint64_t)c->gen << 32 | ((uint64_t)(c - q->conns) + 1);
 }
 
-struct conn *qos_conn_find(struct qos *q, qos_conn handle)
+struct conn *qos_conn_find(const struct qos *q, qos_conn handle)
 {
     uint64_t index = handle & UINT32_MAX;
     if (!index || index > q->limits.conns)

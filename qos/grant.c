@@ -134,7 +134,7 @@ static bool open_for(struct qos *q, struct flow *f, unsigned provider, struct qo
     qos_conn_lease(q, c, f->stream->class);
     c->probing = p->probing = above;
     if (p->down) {
-        /* Nobody relies on it, so it covers no one. */
+        p->trial = qos_conn_handle(q, c); /* nobody relies on it, so it covers no one */
     } else if (q->classes[f->stream->class].cfg.per_stream) {
         c->opener = f;
         qos_flow_opening(q, f, +1);
@@ -305,11 +305,13 @@ static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TR
     {
         struct lane *l = container_of(link, struct lane, link);
         struct flow *f = qos_lane_next(l);
-        if (!f || !qos_lane_uncovered(l) || (best && !qos_flow_before(f, best)))
+        if (!f || !qos_lane_uncovered(l))
             continue;
         unsigned n = 0;
         uint32_t eligible = qos_lane_eligible(q, l);
         if (eligible & coming)
+            return false;
+        if (best && !qos_flow_before(f, best))
             continue;
         for (uint32_t left = eligible & kept; left; left &= left - 1) {
             struct provider *p = &q->providers[__builtin_ctz(left)];

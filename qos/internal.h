@@ -134,6 +134,7 @@ struct provider {
     uint32_t carrying[TRAFFIC_CLASSES];  /* bit n: carriers[c][n] is not empty */
 
     bool down;          /* the breaker is open: one connection at a time, and others take over */
+    qos_conn trial;     /* while down: the connection that finds out whether it is back */
     unsigned faults;    /* operations broken off since the last answer */
     unsigned level;     /* of the back-off */
     qos_time failed_at; /* when level last rose */
@@ -259,7 +260,7 @@ uint32_t qos_providers_eligible(const struct qos *q, uint32_t excluded);
 
 /* --- conn.c ------------------------------------------------------------------------------------ */
 
-struct conn *qos_conn_find(struct qos *q, qos_conn handle);
+struct conn *qos_conn_find(const struct qos *q, qos_conn handle);
 qos_conn qos_conn_handle(const struct qos *q, const struct conn *c);
 struct conn *qos_conn_new(struct qos *q, unsigned provider);
 void qos_conn_lease(struct qos *q, struct conn *c, enum traffic_class class);

@@ -63,8 +63,8 @@ bool qos_provider_can_open(const struct qos *q, const struct provider *p)
     unsigned sockets = qos_provider_sockets(p);
     if (sockets >= p->cfg.connections || q->now < p->open_at || p->late)
         return false;
-    if (p->down)
-        return !p->opening && !p->idle;
+    if (p->down) /* what still hangs there from before does not count */
+        return !p->opening && !p->idle && !qos_conn_find(q, p->trial);
     if (sockets < p->ceiling)
         return true;
     return sockets == p->ceiling && !p->probing && q->now >= p->probe_at;
@@ -75,6 +75,7 @@ static void set_down(struct qos *q, struct provider *p, bool down)
     if (p->down == down)
         return;
     p->down = down;
+    p->trial = 0;
     q->epoch++;
     if (!down)
         return;
