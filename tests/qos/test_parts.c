@@ -1,0 +1,291 @@
+#include "base/heap.h"
+#include "base/list.h"
+#include "qos/qos.h"
+#include "qos/stream.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+/* The small parts: the heap, the rate buckets, a stream's window. */
+
+#define S  1000000u
+#define KB UINT64_C(1024)
+#define MB (1024 * KB)
+
+static uint64_t rng = 1;
+
+static unsigned up_to(unsigned n)
+{
+    rng = rng * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(rng >> 33) % n;
+}
+
+/* --- heap --- */
+
+struct item {
+    struct heap_node node;
+    unsigned key;
+    bool in;
+};
+
+static bool item_before(const struct heap_node *a, const struct heap_node *b)
+{
+    return ((const struct item *)a)->key < ((const struct item *)b)->key;
+}
+
+START_TEST(a_heap_always_has_its_smallest_on_top)
+{
+    enum { N = 200 };
+    static struct item items[N];
+    struct heap h;
+    heap_init(&h, item_before);
+    for (unsigned step = 0; step < 20000; step++) {
+        struct item *i = &items[up_to(N)];
+        if (i->in) {
+            heap_del(&h, &i->node);
+        } else {
+            i->key = up_to(100);
+            heap_push(&h, &i->node);
+        }
+        i->in = !i->in;
+        const struct item *least = NULL;
+        for (unsigned k = 0; k < N; k++) {
+            if (items[k].in && (!least || items[k].key < least->key))
+                least = &items[k];
+        }
+        ck_assert_int_eq(h.top != NULL, least != NULL);
+        if (least)
+            ck_assert_uint_eq(((struct item *)h.top)->key, least->key);
+    }
+}
+END_TEST
+
+/* --- rates --- */
+
+static struct qos *rated(uint64_t global, uint64_t provider)
+{
+    struct qos_config cfg = {.nproviders = 1,
+                             .rate_bps = global,
+                             .providers = {{.connections = 100, .rate_bps = provider}},
+                             .classes = {{.burst = 1}, {.burst = 1}, {.burst = 1}}};
+    struct qos *q = qos_new(&cfg, &(struct qos_limits){8, 100, 8});
+    ck_assert_ptr_nonnull(q);
+    return q;
+}
+
+/** Bytes that so many greedy readers get within 10 s, each reading up to 256 KiB at a time. */
+static uint64_t read_for_10_s(struct qos *q, unsigned readers)
+{
+    uint64_t sum = 0;
+    qos_time now = S, wait[128] = {0};
+    while (now < 11 * S) {
+        qos_time next = UINT64_MAX;
+        for (unsigned i = 0; i < readers; i++) {
+            qos_time again = 0;
+            while (wait[i] <= now) {
+                uint64_t n = qos_rate_take(q, now, 0, 256 * KB, &again);
+                sum += n;
+                if (!n) {
+                    ck_assert(again > now); /* or the reader would spin */
+                    wait[i] = again;
+                }
+            }
+            next = wait[i] < next ? wait[i] : next;
+        }
+        now = next;
+    }
+    return sum;
+}
+
+START_TEST(a_rate_holds_within_two_percent_over_ten_seconds)
+{
+    static const unsigned readers[] = {1, 15, 100};
+    static const uint64_t rates[] = {64 * KB, 3 * MB, 1000 * MB};
+    for (unsigned r = 0; r < 3; r++) {
+        for (unsigned k = 0; k < 4; k++) {
+            /* global, provider's, and each as the lower of two */
+            struct qos *q = rated(k == 1   ? 0
+                                  : k == 3 ? 2 * rates[r]
+                                           : rates[r],
+                                  k == 0   ? 0
+                                  : k == 2 ? 2 * rates[r]
+                                           : rates[r]);
+            /* What the bucket holds at the start is no part of the rate. */
+            qos_time again;
+            uint64_t n;
+            while ((n = qos_rate_take(q, S, 0, UINT64_MAX, &again)) > 0)
+                ck_assert_uint_le(n, 128 * MB);
+            double got = (double)read_for_10_s(q, readers[_i]), want = 10.0 * (double)rates[r];
+            ck_assert_msg(got > 0.98 * want && got < 1.02 * want, "%f of %f", got, want);
+            qos_free(q);
+        }
+    }
+}
+END_TEST
+
+START_TEST(without_a_rate_everything_is_granted)
+{
+    struct qos *q = rated(0, 0);
+    qos_time again;
+    for (unsigned i = 0; i < 100; i++)
+        ck_assert_uint_eq(qos_rate_take(q, S, 0, 1000 * MB, &again), 1000 * MB);
+    qos_free(q);
+}
+END_TEST
+
+START_TEST(what_is_given_back_can_be_taken_again_but_never_more_than_fits)
+{
+    struct qos *q = rated(1 * MB, 0);
+    qos_time again;
+    uint64_t first = qos_rate_take(q, S, 0, UINT64_MAX, &again);
+    ck_assert_uint_ge(first, 64 * KB);
+    ck_assert_uint_eq(qos_rate_take(q, S, 0, 1, &again), 0);
+    qos_rate_give(q, 0, 1000);
+    ck_assert_uint_eq(qos_rate_take(q, S, 0, UINT64_MAX, &again), 1000);
+    qos_rate_give(q, 0, UINT64_MAX);
+    ck_assert_uint_eq(qos_rate_take(q, S, 0, UINT64_MAX, &again), first);
+    qos_free(q);
+}
+END_TEST
+
+START_TEST(a_long_pause_saves_up_no_more_than_a_burst)
+{
+    struct qos *q = rated(1 * MB, 0);
+    qos_time again;
+    uint64_t first = qos_rate_take(q, S, 0, UINT64_MAX, &again);
+    ck_assert_uint_eq(qos_rate_take(q, UINT64_C(1000000) * S, 0, UINT64_MAX, &again), first);
+    ck_assert_uint_le(first, MB / 10);
+    qos_free(q);
+}
+END_TEST
+
+/* --- the window --- */
+
+START_TEST(the_first_read_fetches_nothing_ahead)
+{
+    struct qos_stream st;
+    uint64_t from, to;
+    qos_stream_init(&st, 16 * MB);
+    qos_stream_read(&st, 0, 128 * KB, &from, &to);
+    ck_assert_uint_eq(from, to);
+}
+END_TEST
+
+START_TEST(a_window_grows_while_it_is_read_in_sequence_up_to_its_bound)
+{
+    struct qos_stream st;
+    uint64_t from, to, ahead = 0, last = 0;
+    qos_stream_init(&st, 16 * MB);
+    for (uint64_t off = 0; off < 100 * MB; off += 128 * KB) {
+        qos_stream_read(&st, off, 128 * KB, &from, &to);
+        if (from == to)
+            continue;
+        ck_assert(from >= last); /* never twice */
+        ck_assert(to <= off + 128 * KB + 16 * MB);
+        last = to;
+        ahead = to - off - 128 * KB;
+    }
+    ck_assert_uint_eq(ahead, 16 * MB);
+    ck_assert_uint_eq(last, 100 * MB + 16 * MB);
+}
+END_TEST
+
+START_TEST(the_second_read_opens_one_mebibyte)
+{
+    struct qos_stream st;
+    uint64_t from, to;
+    qos_stream_init(&st, 16 * MB);
+    qos_stream_read(&st, 5 * MB, 128 * KB, &from, &to);
+    qos_stream_read(&st, 5 * MB + 128 * KB, 128 * KB, &from, &to);
+    ck_assert_uint_eq(from, 5 * MB + 256 * KB);
+    ck_assert_uint_eq(to, 6 * MB + 256 * KB);
+}
+END_TEST
+
+START_TEST(reads_out_of_order_by_a_little_belong_to_the_run)
+{
+    static const unsigned order[] = {0, 2, 1, 3, 5, 4, 7, 6};
+    struct qos_stream st;
+    uint64_t from, to, last = 0;
+    qos_stream_init(&st, 8 * MB);
+    for (unsigned i = 0; i < 8; i++) {
+        qos_stream_read(&st, order[i] * 128 * KB, 128 * KB, &from, &to);
+        ck_assert(from == to || from >= last);
+        last = to > last ? to : last;
+    }
+    ck_assert_uint_eq(st.run, 8 * 128 * KB);
+    ck_assert_uint_ge(last, 8 * MB);
+}
+END_TEST
+
+START_TEST(a_seek_closes_the_window)
+{
+    struct qos_stream st;
+    uint64_t from, to;
+    qos_stream_init(&st, 8 * MB);
+    for (unsigned i = 0; i < 20; i++)
+        qos_stream_read(&st, i * 128 * KB, 128 * KB, &from, &to);
+    qos_stream_read(&st, 500 * MB, 128 * KB, &from, &to);
+    ck_assert_uint_eq(from, to);
+    qos_stream_read(&st, 100 * MB, 128 * KB, &from, &to);
+    ck_assert_uint_eq(from, to);
+    qos_stream_read(&st, 100 * MB + 128 * KB, 128 * KB, &from, &to);
+    ck_assert_uint_eq(to - from, 1 * MB);
+}
+END_TEST
+
+START_TEST(the_same_bytes_again_ask_for_nothing_new)
+{
+    struct qos_stream st;
+    uint64_t from, to;
+    qos_stream_init(&st, 8 * MB);
+    qos_stream_read(&st, 0, 128 * KB, &from, &to);
+    qos_stream_read(&st, 128 * KB, 128 * KB, &from, &to);
+    for (unsigned i = 0; i < 10; i++) {
+        qos_stream_read(&st, 128 * KB, 128 * KB, &from, &to);
+        ck_assert_uint_eq(from, to);
+    }
+}
+END_TEST
+
+START_TEST(offsets_at_the_end_of_the_world_do_not_wrap)
+{
+    struct qos_stream st;
+    uint64_t from, to;
+    qos_stream_init(&st, UINT64_MAX);
+    for (unsigned i = 0; i < 200; i++) {
+        qos_stream_read(&st, UINT64_MAX - 300 * KB + i * KB, 128 * KB, &from, &to);
+        ck_assert(from <= to);
+    }
+    qos_stream_read(&st, 7, 0, &from, &to);
+    ck_assert_uint_eq(from, to);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("qos/parts");
+    TCase *t = tcase_create("heap");
+    tcase_add_test(t, a_heap_always_has_its_smallest_on_top);
+    suite_add_tcase(suite, t);
+    t = tcase_create("rates");
+    tcase_add_loop_test(t, a_rate_holds_within_two_percent_over_ten_seconds, 0, 3);
+    tcase_add_test(t, without_a_rate_everything_is_granted);
+    tcase_add_test(t, what_is_given_back_can_be_taken_again_but_never_more_than_fits);
+    tcase_add_test(t, a_long_pause_saves_up_no_more_than_a_burst);
+    suite_add_tcase(suite, t);
+    t = tcase_create("window");
+    tcase_add_test(t, the_first_read_fetches_nothing_ahead);
+    tcase_add_test(t, a_window_grows_while_it_is_read_in_sequence_up_to_its_bound);
+    tcase_add_test(t, the_second_read_opens_one_mebibyte);
+    tcase_add_test(t, reads_out_of_order_by_a_little_belong_to_the_run);
+    tcase_add_test(t, a_seek_closes_the_window);
+    tcase_add_test(t, the_same_bytes_again_ask_for_nothing_new);
+    tcase_add_test(t, offsets_at_the_end_of_the_world_do_not_wrap);
+    suite_add_tcase(suite, t);
+    SRunner *r = srunner_create(suite);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
