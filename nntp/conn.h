@@ -99,8 +99,9 @@ struct nntp_conn {
     /* the conversation (talk.c) */
     bool up; /* the owner knows that it is ready */
     bool logged_in;
-    bool mode_done; /* MODE READER has been tried */
-    bool from_idle; /* the first exchange was sent after the connection had been idle */
+    bool mode_done;  /* MODE READER has done what it can */
+    bool mode_tried; /* it has been answered at least once */
+    bool from_idle;  /* the first exchange was sent after the connection had been idle */
     bool
         holding; /* something is to be repeated: send nothing until all that was sent is answered */
     bool in_text;          /* inside a multi-line answer */

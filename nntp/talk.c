@@ -40,6 +40,12 @@ static bool out_has_room(const struct nntp_conn *c)
 static void gate_send(struct nntp_conn *c, enum nntp_gate gate, const char *arg)
 {
     assert(!c->nsent && c->gate == GATE_NONE);
+    /* Each gate waits for the answer to the last, so there is room, unless the answers came first. */
+    if (!out_has_room(c)) {
+        nntp_conn_end(c, c->up ? QOS_GONE_BROKEN : QOS_GONE_REFUSED, false,
+                      "answers before it is asked");
+        return;
+    }
     c->gate = gate;
     c->wanted = GATE_NONE;
     switch (gate) {
@@ -274,11 +280,13 @@ static void answer_login(struct nntp_conn *c, enum nntp_gate gate, const struct 
 
 static void answer_mode(struct nntp_conn *c, const struct nntp_response *r)
 {
-    c->mode_done = true;
+    bool first = !c->mode_tried;
+
+    c->mode_done = c->mode_tried = true;
     if (r->code == 200 || r->code == 201) {
         atomic_store(&c->site->need_mode_reader, true);
-    } else if (r->code == 480 && c->site->username && !c->logged_in) {
-        c->mode_done = false;
+    } else if (r->code == 480 && first && c->site->username && !c->logged_in) {
+        c->mode_done = false; /* once more, when we are somebody */
         gate_send(c, GATE_USER, c->site->username);
         return;
     } else if (r->code == 400 || r->code == 502) {

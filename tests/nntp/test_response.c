@@ -50,8 +50,7 @@ START_TEST(what_is_no_answer_is_not_taken_for_one)
                                         " 222 x",
                                         "22 2",
                                         "222x",
-                                        "\x7f"
-                                        "ELF",
+                                        "\x7f\x45\x4c\x46",
                                         "=ybegin line=128",
                                         "-22 x",
                                         "+22 x"};

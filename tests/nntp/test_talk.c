@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -335,6 +336,37 @@ START_TEST(a_login_that_is_not_known_yet_is_made_in_reader_mode)
 }
 END_TEST
 
+START_TEST(a_server_that_plays_login_against_reader_mode_is_left)
+{
+    greeted("me", "secret");
+    for (unsigned i = 0; i < 20 && !t.c.dead; i++) {
+        talker_hears(&t, "500 what?\r\n");
+        talker_says(&t);
+        if (!t.c.dead)
+            talker_hears(&t, "480 login\r\n");
+        talker_says(&t);
+    }
+    ended(QOS_GONE_LOGIN, "500");
+    talker_fini(&t);
+}
+END_TEST
+
+START_TEST(answers_before_the_questions_fill_no_buffer)
+{
+    static char user[481], said[40000];
+    size_t n = 0;
+    memset(user, 'u', sizeof(user) - 1);
+    talker_init(&t, user, "secret");
+    n += (size_t)sprintf(said, "200 hello\r\n");
+    while (n < sizeof(said) - 40)
+        n += (size_t)sprintf(said + n, "381 more\r\n500 what?\r\n480 login\r\n");
+    talker_hears_n(&t, said, n);
+    ck_assert(t.c.dead);
+    ck_assert_uint_le(t.c.nout, sizeof(t.c.out));
+    talker_fini(&t);
+}
+END_TEST
+
 START_TEST(refusals_leave_the_connection_alive)
 {
     static const char *const lines[] = {"403 fault\r\n", "501 syntax\r\n", "502 no permission\r\n",
@@ -350,13 +382,8 @@ END_TEST
 
 START_TEST(answers_without_sense_end_the_connection)
 {
-    static const char *const lines[] = {"\x7f"
-                                        "ELF\r\n",
-                                        "281 ok\r\n",
-                                        "223 0 <a>\r\n",
-                                        "340 send\r\n",
-                                        "\r\n",
-                                        "22\r\n",
+    static const char *const lines[] = {"\x7f\x45\x4c\x46\r\n", "281 ok\r\n", "223 0 <a>\r\n",
+                                        "340 send\r\n",         "\r\n",       "22\r\n",
                                         "=ybegin line=128\r\n"};
     ready();
     body("a");
@@ -506,6 +533,8 @@ static Suite *suite(void)
     tcase_add_test(c, mode_reader_is_said_to_a_server_that_knows_no_body_and_only_once);
     tcase_add_test(c, a_stat_that_is_not_known_becomes_a_head);
     tcase_add_test(c, a_login_that_is_not_known_yet_is_made_in_reader_mode);
+    tcase_add_test(c, a_server_that_plays_login_against_reader_mode_is_left);
+    tcase_add_test(c, answers_before_the_questions_fill_no_buffer);
     tcase_add_loop_test(c, refusals_leave_the_connection_alive, 0, 5);
     tcase_add_loop_test(c, answers_without_sense_end_the_connection, 0, 7);
     tcase_add_test(c, a_line_without_end_is_not_gathered_for_ever);
