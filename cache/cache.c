@@ -62,12 +62,12 @@ void cache_free(struct cache *c)
     cache_destroy(c);
 }
 
+/* Neither of these two makes room: what they free was idle, which is as good as free to who waits. */
+
 void cache_drop(struct cache *c, struct cache_file *f, uint32_t i)
 {
     struct cache_block *b;
-    struct cache_work w;
 
-    cache_work_init(&w);
     pthread_mutex_lock(&c->lock);
     cache_negative_remove(&c->negative, f->id, i);
     b = cache_block_find(c, f->id, i);
@@ -75,9 +75,7 @@ void cache_drop(struct cache *c, struct cache_file *f, uint32_t i)
         cache_block_drop(c, b);
     else if (b)
         b->stale = true;
-    cache_line_pump(c, &w);
     pthread_mutex_unlock(&c->lock);
-    cache_work_run(c, &w);
 }
 
 /** Drop what is ready and cancel what nobody waits for. True: nothing of the file is under way. */
@@ -109,26 +107,12 @@ static bool forget_blocks(struct cache *c, uint64_t file)
 
 void cache_forget(struct cache *c, struct cache_file *f)
 {
-    struct cache_work w;
-    bool quiet = false;
-
     pthread_mutex_lock(&c->lock);
     c->forgetters++;
-    while (!quiet) {
-        quiet = forget_blocks(c, f->id);
-        cache_work_init(&w);
-        cache_line_pump(c, &w);
-        if (!list_is_empty(&w.ready) || !list_is_empty(&w.send)) {
-            pthread_mutex_unlock(&c->lock);
-            cache_work_run(c, &w);
-            pthread_mutex_lock(&c->lock);
-            quiet = false;
-        } else if (!quiet) {
-            pthread_cond_wait(&c->settled, &c->lock);
-        }
-    }
-    cache_negative_forget(&c->negative, f->id);
+    while (!forget_blocks(c, f->id))
+        pthread_cond_wait(&c->settled, &c->lock);
     c->forgetters--;
+    cache_negative_forget(&c->negative, f->id);
     pthread_mutex_unlock(&c->lock);
 }
 

@@ -8,17 +8,17 @@
  *           a fetch starts. A read that finds no room waits its turn, first come first served, holding
  *           nothing meanwhile: so readers cannot deadlock on memory. Readahead never waits: it is
  *           refused when room would have to come from blocks in use.
- * Order     One fetch per segment however many want it; a more urgent one promotes it. Reads of class
- *           streaming that block a reader wait before all others, but not for ever.
+ * Order     One fetch per segment however many want it; a more urgent one promotes it. Streaming reads
+ *           of urgency demand wait in front of all others, but not for ever.
  * Policy    cache/policy.h: scan-resistant, pure.
  * Threads   Any. One mutex: never held across begin() and done() of a source's caller, `ready`,
  *           describe() or check(). fetch, promote and cancel of the source are called with it held, so
  *           the order is cache, then source; a source calls nobody back with its own lock held, and so
  *           there is no circle. `ready` must not wait for anything of the cache.
  * Failures  A segment that ended MISSING or CORRUPT is remembered for `negative_us`, so that a reader
- *           that tries page after page costs one round of questions. FAILED and TIMEOUT are not. NOSPACE means that a segment, or
- *           a set of them whose sizes were only learnt on the way, can never fit in the budget; the
- *           former is remembered as well.
+ *           that tries page after page costs one round of questions. FAILED and TIMEOUT are not.
+ *           NOSPACE: an article is larger than the budget (remembered as well), or the articles of one
+ *           read are larger together, which was only learnt on the way: ask for fewer at a time.
  */
 #ifndef CACHE_CACHE_H
 #define CACHE_CACHE_H
@@ -98,12 +98,13 @@ struct cache_read {
 enum cache_start {
     CACHE_READY,   /* all results are there, now; `ready` will not run */
     CACHE_PENDING, /* `ready` will run, unless cancelled */
-    CACHE_TOO_BIG, /* the set can never fit in the budget; nothing was started */
+    CACHE_TOO_BIG, /* the set is known never to fit in the budget; nothing was started */
 };
 
 enum cache_start cache_read_start(struct cache *c, struct cache_read *r);
 
-/** True: `ready` will not run, nothing is pinned. False: too late, `ready` has run or is about to. */
+/** True: `ready` will not run, nothing is pinned. False: too late, `ready` has run or is about to.
+ *  What readahead has asked for as well goes on. */
 bool cache_read_cancel(struct cache *c, struct cache_read *r);
 
 /** Give the pins back. */
