@@ -44,6 +44,20 @@ START_TEST(readahead_does_not_push_out_what_readahead_brought)
 }
 END_TEST
 
+START_TEST(readahead_under_way_leaves_room_for_a_read)
+{
+    struct rig_read r;
+    uint32_t i = 0;
+
+    file.told = other.told = 1; /* one chunk each, as far as is known */
+    while (ahead(&file, i, 1) == CACHE_AHEAD_STARTED)
+        ck_assert_uint_lt(++i, CHUNKS);
+    start(&r, &other, 0, 1, CACHE_PENDING);
+    ck_assert_ptr_nonnull(fetch_of(&other, 0));
+    ck_assert(cache_read_cancel(cache, &r.read));
+}
+END_TEST
+
 START_TEST(a_read_may_push_out_what_readahead_brought)
 {
     struct rig_read r;
@@ -143,6 +157,7 @@ int main(void)
     const TTest *const tests[] = {
         a_reader_promotes_what_was_asked_ahead,
         readahead_does_not_push_out_what_readahead_brought,
+        readahead_under_way_leaves_room_for_a_read,
         a_read_may_push_out_what_readahead_brought,
         a_paused_stream_shares_what_it_has_filled,
         a_reader_that_gives_up_leaves_readahead_as_it_was,

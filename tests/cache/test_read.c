@@ -237,6 +237,21 @@ START_TEST(a_dropped_block_stays_readable_for_those_who_pin_it)
 }
 END_TEST
 
+START_TEST(an_attempt_that_begins_after_the_drop_is_believed)
+{
+    struct rig_read r;
+
+    start(&r, &file, 2, 1, CACHE_PENDING);
+    ck_assert_int_eq(scripted_source_begin(source, fetch_of(&file, 2), NULL), 0);
+    cache_drop(cache, &file.file, 2);
+    play(&file, 2, SEGMENT_DONE); /* begins again, at another provider */
+    expect_runs(&r, 1);
+    ck_assert(rig_read_is_right(&r));
+    expect_fetches(0);
+    finish(&r);
+}
+END_TEST
+
 START_TEST(an_article_on_its_way_when_its_segment_is_dropped_is_fetched_afresh)
 {
     struct rig_read r;
@@ -329,6 +344,7 @@ int main(void)
         a_failure_that_may_pass_is_asked_again_at_once,
         what_is_dropped_is_asked_again,
         a_dropped_block_stays_readable_for_those_who_pin_it,
+        an_attempt_that_begins_after_the_drop_is_believed,
         an_article_on_its_way_when_its_segment_is_dropped_is_fetched_afresh,
         forgetting_a_file_waits_for_its_fetches,
         forgetting_a_file_forgets_its_failures,

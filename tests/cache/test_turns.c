@@ -147,6 +147,45 @@ START_TEST(hits_pass_a_waiting_read_but_not_for_ever)
 }
 END_TEST
 
+static struct rig_read *after;
+static unsigned runs_inside;
+
+/** Lets go, which admits the next, and looks whether that one is told at once. */
+static void let_go_and_look(struct cache_read *r)
+{
+    cache_read_end(cache, r);
+    runs_inside += atomic_load(&after->runs);
+}
+
+START_TEST(ready_never_runs_inside_another_ready)
+{
+    struct rig_read full, first, head, hits[100];
+    unsigned n = 0;
+
+    load(&other, 0);
+    load(&other, 1);
+    start(&full, &other, 0, 2, CACHE_READY);
+    start(&first, &file, 9, 1, CACHE_PENDING);
+    first.read.ready = let_go_and_look;
+    ck_assert_int_eq(scripted_source_begin(source, fetch_of(&file, 9), NULL), 0);
+    start(&head, &file, 0, 1, CACHE_PENDING);
+    do { /* until the head has been passed often enough */
+        rig_read_init(&hits[n], cache, &other, 0, 1);
+    } while (rig_read_start(&hits[n++]) == CACHE_READY && n < 100);
+    after = &hits[n - 1];
+    ck_assert_uint_eq(stats().waiting_reads, 2);
+    for (unsigned k = 0; k < n - 1; k++)
+        finish(&hits[k]);
+    runs_inside = 0;
+    play(&file, 9, SEGMENT_DONE);
+    ck_assert_uint_eq(runs_inside, 0);
+    expect_runs(after, 1);
+    finish(after);
+    finish(&full);
+    ck_assert(cache_read_cancel(cache, &head.read));
+}
+END_TEST
+
 START_TEST(a_long_line_is_served_without_a_deep_stack)
 {
     enum { READERS = 100000 };
@@ -294,6 +333,7 @@ int main(void)
         a_read_that_waits_takes_memory_from_readahead_under_way,
         streaming_goes_before_others_but_not_for_ever,
         hits_pass_a_waiting_read_but_not_for_ever,
+        ready_never_runs_inside_another_ready,
         a_long_line_is_served_without_a_deep_stack,
         the_last_reader_to_leave_cancels_the_fetch,
         a_cancelled_fetch_that_completes_all_the_same_is_kept,
