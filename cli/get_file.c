@@ -122,13 +122,17 @@ static int journal_start(struct get_file *f, bool fresh, const volatile bool *st
     beside(f, ".part.journal", name);
     snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", f->dir_fd, name);
     int rc = journal_open(&f->journal, path, f->size, identity(fs_node_posted(f->node)), fresh);
-    if (rc == -ESTALE) {
-        cli_error("%s.part: belongs to another post of that name; move it and its journal away",
-                  f->path);
+    if (rc == -ESTALE || rc == -ENODATA || rc == -EEXIST) {
+        cli_error("%s.part, or its .journal, is %s; move them away, or choose another -d", f->path,
+                  rc == -ESTALE ? "of another post of that name" : "something else");
         return rc;
     }
     if (rc < 0)
         return complain(f, "cannot keep its journal", rc);
+    /* Only now: what was there has been found to be ours. */
+    rc = room_make(f);
+    if (rc < 0)
+        return complain(f, "no room for it", rc);
     if (!fresh)
         rc = journal_verify(&f->journal, f->fd, stop);
     if (rc < 0 && rc != -EINTR)
@@ -162,9 +166,6 @@ int get_file_open(struct get_file *f, int target_fd, uint64_t size, const volati
         cli_error("%s: another nzbfs get is fetching it", f->path);
         return -EBUSY;
     }
-    rc = room_make(f);
-    if (rc < 0)
-        return complain(f, "no room for it", rc);
     return journal_start(f, st.st_size == 0, stop);
 }
 

@@ -46,13 +46,15 @@ static int begin(struct journal *j)
     return line_append(j->fd, line, (size_t)n);
 }
 
-/* 0: it is of this file. -ENODATA: it is empty. -ESTALE. */
+/* 0: it is of this file. -ENODATA: it is empty. -ESTALE: it is of another. -EEXIST: it is no journal. */
 static int first_line_check(const struct journal *j, FILE *f)
 {
     char line[96], want[96];
 
     if (!fgets(line, sizeof(line), f))
         return -ENODATA;
+    if (strncmp(line, MAGIC " ", strlen(MAGIC " ")) != 0)
+        return -EEXIST;
     snprintf(want, sizeof(want), MAGIC " %llu %016llx\n", (unsigned long long)j->size,
              (unsigned long long)j->id);
     return strcmp(line, want) == 0 ? 0 : -ESTALE;
@@ -82,17 +84,15 @@ int journal_open(struct journal *j, const char *path, uint64_t size, uint64_t id
     j->good = calloc((size_t)j->npieces + 1, 1);
     if (!j->good)
         return -ENOMEM;
-    j->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0666);
-    rc = j->fd < 0 ? -errno : 0;
-    if (rc == 0 && !fresh) {
+    j->fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (fresh ? O_CREAT : 0), 0666);
+    rc = j->fd >= 0 ? 0 : errno == ENOENT ? -ENODATA : -errno;
+    if (rc == 0) {
         FILE *f = reader_open(j);
         rc = f ? first_line_check(j, f) : -errno;
         if (f)
             fclose(f);
-        if (rc == -ENODATA)
-            fresh = true;
     }
-    if (fresh && j->fd >= 0)
+    if (fresh && j->fd >= 0 && (rc == 0 || rc == -ENODATA || rc == -ESTALE))
         rc = begin(j);
     if (rc < 0)
         journal_close(j);

@@ -23,8 +23,9 @@ struct journal {
     uint8_t *good; /* a byte a piece */
 };
 
-/** Open or make the journal at `path`. `fresh`: the .part file has just been made, so an old journal is
- *  worth nothing. 0; -ESTALE: it is of another file; -errno. */
+/** Open or make the journal at `path`. `fresh`: the .part file has just been made, so what an old journal
+ *  says is worth nothing. 0. -ESTALE: it is of another file. -ENODATA: there was none, so that what is in
+ *  the .part file is not ours. -EEXIST: it is no journal. -errno. */
 int journal_open(struct journal *j, const char *path, uint64_t size, uint64_t id, bool fresh);
 
 /** Mark as good the pieces of `part_fd` that the journal has and whose bytes are right. `stop`, when it

@@ -157,6 +157,27 @@ START_TEST(a_journal_of_another_post_is_refused)
 }
 END_TEST
 
+START_TEST(what_is_no_journal_is_not_overwritten)
+{
+    struct journal j;
+    char text[16] = "";
+
+    ck_assert_int_eq(journal_open(&j, path, SIZE, 42, false), -ENODATA);
+    ck_assert_int_eq(access(path, F_OK), -1);
+    int made = open(path, O_CREAT | O_WRONLY, 0600);
+    ck_assert_int_ge(made, 0);
+    close(made);
+    ck_assert_int_eq(journal_open(&j, path, SIZE, 42, false), -ENODATA);
+    append("mine\n");
+    ck_assert_int_eq(journal_open(&j, path, SIZE, 42, false), -EEXIST);
+    ck_assert_int_eq(journal_open(&j, path, SIZE, 42, true), -EEXIST);
+    int fd = open(path, O_RDONLY);
+    ck_assert_int_eq(read(fd, text, sizeof(text)), 5);
+    ck_assert_str_eq(text, "mine\n");
+    close(fd);
+}
+END_TEST
+
 START_TEST(a_stop_ends_the_check_early)
 {
     struct journal j;
@@ -195,6 +216,7 @@ int main(void)
     tcase_add_test(t, a_line_cut_short_by_a_crash_costs_that_line_only);
     tcase_add_test(t, nonsense_in_the_journal_is_passed_over);
     tcase_add_test(t, a_journal_of_another_post_is_refused);
+    tcase_add_test(t, what_is_no_journal_is_not_overwritten);
     tcase_add_test(t, a_stop_ends_the_check_early);
     tcase_add_test(t, an_empty_file_has_no_pieces);
     srunner_run_all(r, CK_ENV);
