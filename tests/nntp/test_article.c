@@ -11,6 +11,7 @@
 
 #define MOST   ((size_t)1 << 20)
 #define ROOM   ((size_t)8 << 10) /* for most articles here */
+#define WHOLE  ((size_t)300000)  /* for a whole one */
 #define BEYOND ((size_t)1 << 10) /* watched behind what may be written */
 
 /* The article being written, what went into it and what came out. */
@@ -33,7 +34,7 @@ static void setup(void)
 {
     dice_state = 0xa4093822299f31d0u;
     wire_len = 0;
-    for (size_t i = 0; i < MOST; i++)
+    for (size_t i = 0; i < WHOLE; i++)
         payload[i] = (uint8_t)(dice() >> 16);
 }
 
@@ -99,8 +100,8 @@ static enum article_verdict receive_cut(size_t piece, size_t room)
             dst[1] = (struct iovec){out + third, 0};
             dst[2] = (struct iovec){out + third, room - third};
             article_dst(&a, dst, 3);
-        } else if (ev == ARTICLE_MORE) {
-            ck_assert_uint_eq(used, n);
+        } else if (ev == ARTICLE_MORE && used != n) {
+            ck_abort_msg("it left %zu bytes behind and asks for more", n - used);
         }
     }
     ck_assert_int_eq(ev, ARTICLE_END);
@@ -584,15 +585,15 @@ START_TEST(pieces_of_any_size_give_the_same)
     line("Header: x");
     line("%s", "");
     line("=ybegin part=1 total=2 line=128 size=900000 name=a \"b\" c");
-    line("=ypart begin=1 end=500000");
-    data(0, 500000);
-    line("=yend size=500000 part=1 pcrc32=%08x crc32=1", crc_of(0, 500000));
+    line("=ypart begin=1 end=%zu", WHOLE);
+    data(0, WHOLE);
+    line("=yend size=%zu part=1 pcrc32=%08x crc32=1", WHOLE, crc_of(0, WHOLE));
     line("after");
     line(".");
     static const size_t pieces[] = {1, 2, 3, 7, 64, 130, 1000, 16384, 65536, 262144};
     for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
-        ck_assert_int_eq(receive_cut(pieces[i], 500000), ARTICLE_OK);
-        expect_payload(0, 500000);
+        ck_assert_int_eq(receive_cut(pieces[i], WHOLE), ARTICLE_OK);
+        expect_payload(0, WHOLE);
     }
 }
 END_TEST
