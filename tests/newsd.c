@@ -293,8 +293,9 @@ static int run(struct program *p)
     int err = serve(p);
     if (p->o.stats) {
         newsd_script_stats(p->server, text, sizeof(text) - 1);
-        strcat(text, "\n");
-        err = file_put(p->o.stats, text, strlen(text)) || err ? -1 : 0;
+        size_t len = strlen(text);
+        text[len++] = '\n';
+        err = file_put(p->o.stats, text, len) || err ? -1 : 0;
     }
     return err;
 }

@@ -10,4 +10,6 @@ set_target_properties(nzbfs-newsd PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_
 target_link_libraries(nzbfs-newsd PRIVATE newsd project_options)
 
 nzbfs_test(lib/spool SOURCES test_spool.c LIBS newsd ZLIB::ZLIB)
-nzbfs_test(lib/newsd SOURCES test_newsd.c LIBS newsd OpenSSL::SSL)
+foreach(suite newsd newsd_fault newsd_state)
+  nzbfs_test(lib/${suite} SOURCES test_${suite}.c test_newsd_client.c LIBS newsd OpenSSL::SSL)
+endforeach()

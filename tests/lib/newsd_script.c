@@ -87,7 +87,7 @@ static int aim(struct script *c, const char *what, struct aim *a)
 
 static int do_fault(struct script *c)
 {
-    struct aim a;
+    struct aim a = {.file = -1};
     uint64_t times = 0;
     int kind = newsd_fault_named(c->words[2]);
     if (kind < 0)
@@ -184,7 +184,7 @@ static int do_stats(struct script *c)
 
 static int do_asked(struct script *c)
 {
-    struct aim a;
+    struct aim a = {.file = -1};
     uint64_t n = 0;
     int err = aim(c, c->words[1], &a);
     if (err)

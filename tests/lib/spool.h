@@ -19,18 +19,19 @@ struct spool *spool_new(void);
 void spool_free(struct spool *s);
 
 struct spool_file {
-    const char *name;          /* in the subject and in =ybegin; copied */
-    const char *subject;       /* NULL: made from name and numbers in the usual form */
-    const void *data;          /* lent until spool_free(), or NULL with path, or NULL with seed */
-    const char *path;          /* mapped */
-    uint64_t seed;             /* generated: spool_byte() tells what is where */
-    uint64_t size;             /* with data or seed */
-    uint32_t part_size;        /* decoded bytes of each part but the last; 0: 750,000 */
+    const char *name;           /* in the subject and in =ybegin; copied */
+    const char *subject;        /* NULL: made from name and numbers in the usual form */
+    const void *data;           /* lent until spool_free(), or NULL with path, or NULL with seed */
+    const char *path;           /* mapped */
+    uint64_t seed;              /* generated: spool_bytes() tells what is where */
+    uint64_t size;              /* with data or seed */
+    uint32_t part_size;         /* decoded bytes of each part but the last; 0: 750,000 */
     const uint32_t *part_sizes; /* uneven parts, one each, in place of part_size */
-    uint32_t nparts;           /* with part_sizes */
-    unsigned line;             /* yEnc line length; 0: 128 */
-    bool single;               /* one article without =ypart */
-    bool no_total, no_crc, nserv_quirks; /* =ybegin without total=; =yend without pcrc; part=0 there */
+    uint32_t nparts;            /* with part_sizes */
+    unsigned line;              /* yEnc line length; 0: 128 */
+    bool single;                /* one article without =ypart */
+    bool no_total, no_crc,
+        nserv_quirks; /* =ybegin without total=; =yend without pcrc; part=0 there */
     uint64_t posted_s;
 };
 
