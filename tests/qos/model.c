@@ -55,7 +55,7 @@ static uint32_t too_old(const struct model *m, const struct qos_want *w)
 void model_resized(struct model *m, const struct qos_config *cfg)
 {
     configure(m, cfg);
-    for (unsigned i = 0; i < MODEL_OPS; i++)
+    for (unsigned i = 0; i < m->nops; i++)
         m->ops[i].old = too_old(m, &m->ops[i].want);
 }
 
@@ -72,6 +72,7 @@ void model_submitted(struct model *m, unsigned i, qos_op handle, const struct qo
     m->ops[i] = (struct model_op){.state = MODEL_WAITS, .handle = handle, .want = *want};
     m->ops[i].old = too_old(m, want);
     m->live++;
+    m->nops = i < m->nops ? m->nops : i + 1;
 }
 
 void model_promoted(struct model *m, unsigned i, enum urgency u, qos_time deadline)
@@ -160,7 +161,7 @@ void model_look(struct model *m, const struct qos *q, qos_time now)
 unsigned model_sockets(const struct model *m, unsigned provider)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < MODEL_CONNS; i++)
+    for (unsigned i = 0; i < m->nconns; i++)
         n += m->conns[i].state != MODEL_ABSENT && m->conns[i].provider == provider;
     for (unsigned i = 0; i < m->nlingers; i++)
         n += m->lingers[i].provider == provider;
@@ -195,7 +196,7 @@ static bool may_serve(const struct model *m, const struct model_op *op, unsigned
 static unsigned held(const struct model *m, unsigned class, uint64_t stream)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < MODEL_CONNS; i++) {
+    for (unsigned i = 0; i < m->nconns; i++) {
         const struct model_conn *c = &m->conns[i];
         if (c->state != MODEL_READY || !c->n || c->class != class)
             continue;
@@ -214,7 +215,7 @@ static unsigned covering(const struct model *m, unsigned class)
 {
     qos_time cover = m->cfg.cover_us ? m->cfg.cover_us : 1000000;
     unsigned n = 0;
-    for (unsigned i = 0; i < MODEL_CONNS; i++) {
+    for (unsigned i = 0; i < m->nconns; i++) {
         const struct model_conn *c = &m->conns[i];
         n += c->state == MODEL_OPENING && c->class == class && !c->probe &&
              c->opened + cover > m->now;
@@ -226,7 +227,7 @@ static unsigned covering(const struct model *m, unsigned class)
 static unsigned servable(const struct model *m, unsigned class, unsigned p)
 {
     unsigned n = 0, waiting[MODEL_STREAMS] = {0}, cap = m->cfg.classes[class].per_stream;
-    for (unsigned i = 0; i < MODEL_OPS; i++) {
+    for (unsigned i = 0; i < m->nops; i++) {
         const struct model_op *op = &m->ops[i];
         if (op->state == MODEL_WAITS && op->want.class == class && may_serve(m, op, p)) {
             waiting[op->want.stream % MODEL_STREAMS]++;
@@ -303,6 +304,8 @@ static void on_open(struct model *m, const struct qos *q, const struct qos_order
     if (!servable(m, class, p))
         fault(m, "a connection is opened at provider %u that nobody waits for", p);
     check_lease(m, class, p, false);
+    unsigned index = model_conn_index(o->conn);
+    m->nconns = index < m->nconns ? m->nconns : index + 1;
     *c = (struct model_conn){.state = MODEL_OPENING,
                              .handle = o->conn,
                              .provider = p,
@@ -321,7 +324,7 @@ static void check_pipeline(struct model *m, const struct model_conn *c, const st
         fault(m, "a lease of class %u carries an operation of class %u", c->class, k);
     if (c->n >= (most ? most : 1))
         fault(m, "%u operations in flight where %u are allowed", c->n + 1, most);
-    for (unsigned i = 0; i < MODEL_CONNS; i++)
+    for (unsigned i = 0; i < m->nconns; i++)
         deep += m->conns[i].state == MODEL_READY && m->conns[i].class == k && m->conns[i].n > 2;
     for (unsigned j = 0; j < TRAFFIC_CLASSES; j++) {
         if (j == k)
@@ -343,7 +346,7 @@ static void check_urgency(struct model *m, const struct model_op *op, unsigned p
              openings = covering(m, op->want.class);
     if (joins && openings)
         return; /* what waits for a connection that is being opened does not queue behind others */
-    for (unsigned i = 0; i < MODEL_OPS; i++) {
+    for (unsigned i = 0; i < m->nops; i++) {
         const struct model_op *w = &m->ops[i];
         if (w->state != MODEL_WAITS || w->want.class != op->want.class ||
             w->want.urgency >= op->want.urgency || !may_serve(m, w, p))
@@ -478,7 +481,7 @@ static void check_idle(struct model *m, unsigned c, unsigned p)
     if (s->idle && waits > (capped ? openings : 0))
         fault(m, "I4: provider %u idles while %u of class %u wait", p, waits, c);
     qos_time cover = m->cfg.cover_us ? m->cfg.cover_us : 1000000;
-    for (unsigned i = 0; i < MODEL_CONNS; i++) {
+    for (unsigned i = 0; i < m->nconns; i++) {
         const struct model_conn *n = &m->conns[i];
         late += n->state == MODEL_OPENING && n->provider == p && n->opened + cover <= m->now;
     }
@@ -508,7 +511,7 @@ void model_quiet(struct model *m, const struct qos *q)
     }
     if (qos_wake(q) <= m->now)
         fault(m, "qos_wake() is not in the future: the caller would spin");
-    for (unsigned i = 0; i < MODEL_OPS; i++) {
+    for (unsigned i = 0; i < m->nops; i++) {
         const struct model_op *op = &m->ops[i];
         if (op->state == MODEL_WAITS && op->want.deadline && op->want.deadline <= m->now)
             fault(m, "an operation waits after its deadline");

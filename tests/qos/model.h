@@ -57,6 +57,7 @@ struct model {
     struct model_conn conns[MODEL_CONNS];
     struct model_linger lingers[MODEL_CONNS];
     unsigned nlingers;
+    unsigned nops, nconns;            /* places ever used: the rest need not be looked at */
     unsigned leased[TRAFFIC_CLASSES]; /* opening or carrying */
     unsigned live;                    /* operations not ended */
     uint64_t ends[QOS_REJECTED + 1];
