@@ -412,7 +412,7 @@ START_TEST(parts_of_random_size_are_found_in_logarithmic_time)
     dice_state = 42;
     for (uint32_t i = 0; i < N; i++)
         lens[i] = 1 + (uint32_t)dice(i % 7 ? 1000 : 100000);
-    for (unsigned k = 0; k < 100; k++) {
+    for (unsigned k = 0; k < 40; k++) {
         post_init(&p, lens, N);
         post_ready(&p);
         expect_byte(&p, dice(p.size));
@@ -421,8 +421,8 @@ START_TEST(parts_of_random_size_are_found_in_logarithmic_time)
         post_fini(&p);
     }
     free(lens);
-    ck_assert_msg(most <= 10 + 2 * 14 && sum <= 100 * 14, "at most %u, %u.%02u in the mean", most,
-                  sum / 100, sum % 100);
+    ck_assert_msg(most <= 10 + 2 * 14 && sum <= 40 * 14, "at most %u, %u and %u/40 in the mean",
+                  most, sum / 40, sum % 40);
 }
 END_TEST
 
@@ -739,9 +739,9 @@ static Suite *suite(void)
     suite_add_tcase(s, t);
 
     t = tcase_create("properties");
-    tcase_add_loop_test(t, honest_files_of_any_shape_are_read_exactly, 0, 20);
-    tcase_add_loop_test(t, no_byte_is_ever_misplaced, 0, 20);
-    tcase_add_loop_test(t, one_lie_in_an_even_file_costs_only_its_own_part, 0, 10);
+    tcase_add_loop_test(t, honest_files_of_any_shape_are_read_exactly, 0, 8);
+    tcase_add_loop_test(t, no_byte_is_ever_misplaced, 0, 12);
+    tcase_add_loop_test(t, one_lie_in_an_even_file_costs_only_its_own_part, 0, 5);
     suite_add_tcase(s, t);
     return s;
 }
