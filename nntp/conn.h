@@ -104,10 +104,10 @@ struct nntp_conn {
     bool from_idle;  /* the first exchange was sent after the connection had been idle */
     bool
         holding; /* something is to be repeated: send nothing until all that was sent is answered */
-    bool in_text;          /* inside a multi-line answer */
-    enum nntp_gate gate;   /* sent and not answered */
-    enum nntp_gate wanted; /* to be sent when nothing is under way */
-    struct list exchanges; /* reported from the front */
+    enum nntp_gate gate;        /* sent and not answered */
+    enum nntp_gate wanted;      /* to be sent when nothing is under way */
+    struct list exchanges;      /* reported from the front */
+    struct nntp_exchange *text; /* whose multi-line answer is coming in; NULL: lines are */
     unsigned nsent;
     uint64_t answered;
     enum qos_outcome veto; /* what begin() made of the article */

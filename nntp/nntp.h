@@ -24,7 +24,8 @@ int nntp_pool_start(const struct config *cfg, struct nntp_pool **out, char *err,
 /** The pool as a source; lives as long as the pool. */
 struct source *nntp_pool_source(struct nntp_pool *p);
 
-/** New shares, totals, rates and providers (matched by name) in place; waiters stay. `cfg` is copied. */
+/** New shares, totals, rates and providers (matched by name) in place; waiters stay. `cfg` is copied.
+ *  One caller at a time. 0, or -errno with one line in err[errlen] and nothing has changed. */
 int nntp_pool_resize(struct nntp_pool *p, const struct config *cfg, char *err, size_t errlen);
 
 /** Every fetch still out ends (SEGMENT_CANCELLED, done() on this thread or a loop), connections are

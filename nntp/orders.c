@@ -198,14 +198,16 @@ static void order_take(struct nntp_pool *p, qos_time now, const struct qos_order
         order_open(p, now, o);
         return;
     case QOS_START:
-        op->conn = conn_find(p, o->conn);
-        assert(op->conn);
-        op_mail(p, lane_of(op->conn), op, NNTP_MAIL_START);
+        c = op->conn = conn_find(p, o->conn);
+        assert(c); /* gone connections get no orders */
+        if (c)
+            op_mail(p, lane_of(c), op, NNTP_MAIL_START);
         return;
     case QOS_CLOSE:
         c = conn_find(p, o->conn);
         assert(c);
-        conn_mail(p, c, NNTP_MAIL_CLOSE);
+        if (c)
+            conn_mail(p, c, NNTP_MAIL_CLOSE);
         return;
     case QOS_END:
         nntp_orders_end(p, op, result_of(o->verdict));

@@ -14,8 +14,10 @@
 #define CONNS_LEAST 4096u
 #define STREAMS     8192u
 
-#define SECOND_US   ((uint64_t)1000000)
-#define DAY_US      (86400 * SECOND_US)
+_Static_assert(QOS_PROVIDERS == CONFIG_PROVIDERS, "a provider keeps its number in both");
+
+#define SECOND_US ((uint64_t)1000000)
+#define DAY_US    (86400 * SECOND_US)
 
 /* --- the source's face ------------------------------------------------------------------------------ */
 
@@ -340,7 +342,7 @@ int nntp_pool_resize(struct nntp_pool *p, const struct config *cfg, char *err, s
 {
     struct plan plan = {0};
 
-    /* Only this function changes providers, and one caller at a time is the contract of SIGHUP. */
+    /* Only this function changes providers, one caller at a time: so they may be read without the lock. */
     int r = plan_make(p, cfg, &plan, err, errlen);
     if (!r) {
         qos_time now = nntp_orders_lock(p);

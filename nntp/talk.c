@@ -20,6 +20,39 @@
 /* An article is below 64 MiB decoded; a block that outgrows this has no end. */
 #define TEXT_MOST ((uint64_t)160 << 20)
 
+/* --- words ------------------------------------------------------------------------------------------ */
+
+#define WORDS     (NNTP_LINE_MOST + 16)
+
+/* Some servers repeat in their answers what they were told, the password too. */
+static void secret_mask(const struct nntp_conn *c, char *text)
+{
+    const char *secret = c->site->password;
+    size_t n = secret ? strlen(secret) : 0;
+
+    for (char *at = n ? strstr(text, secret) : NULL; at; at = strstr(at, secret)) {
+        *at++ = '*';
+        memmove(at, at + n - 1, strlen(at + n - 1) + 1);
+    }
+}
+
+/* An answer as a person may read it. */
+static const char *words(const struct nntp_conn *c, const struct nntp_response *r, char buf[WORDS])
+{
+    snprintf(buf, WORDS, "%d %.*s", r->code, (int)r->len, r->text);
+    secret_mask(c, buf);
+    return buf;
+}
+
+/* The connection ends because of what the server said. */
+static void end_by(struct nntp_conn *c, enum qos_gone why, bool seen, const char *before,
+                   const struct nntp_response *r, const char *behind)
+{
+    char buf[WORDS];
+
+    nntp_conn_end(c, why, seen, "%s%s%s", before, words(c, r, buf), behind);
+}
+
 /* --- out -------------------------------------------------------------------------------------------- */
 
 static void say(struct nntp_conn *c, const char *verb, const char *open, const char *arg,
@@ -172,10 +205,17 @@ static void put_back(struct nntp_conn *c, struct nntp_exchange *x)
     progress(c);
 }
 
+/* What the server said is no answer at all. */
 static void garbage(struct nntp_conn *c, const char *line, size_t len)
 {
-    nntp_conn_end(c, QOS_GONE_BROKEN, false, "answered without sense: %.*s",
-                  (int)(len < 100 ? len : 100), line);
+    char buf[WORDS];
+
+    snprintf(buf, sizeof(buf), "%.*s", (int)len, line);
+    secret_mask(c, buf);
+    if (c->up)
+        nntp_conn_end(c, QOS_GONE_BROKEN, false, "answered without sense: %.100s", buf);
+    else
+        nntp_conn_end(c, QOS_GONE_REFUSED, false, "this is no news server: it says %.100s", buf);
 }
 
 void nntp_talk_hung_up(struct nntp_conn *c, const char *how)
@@ -225,10 +265,10 @@ static void answer_greeting(struct nntp_conn *c, const struct nntp_response *r)
         introduce(c);
         return;
     case NNTP_FULL:
-        nntp_conn_end(c, QOS_GONE_LIMIT, true, "%d %.*s", r->code, (int)r->len, r->text);
+        end_by(c, QOS_GONE_LIMIT, true, "", r, "");
         return;
     case NNTP_CLOSED:
-        nntp_conn_end(c, QOS_GONE_REFUSED, false, "%d %.*s", r->code, (int)r->len, r->text);
+        end_by(c, QOS_GONE_REFUSED, false, "", r, "");
         return;
     }
 }
@@ -239,7 +279,7 @@ static void login_unknown(struct nntp_conn *c, const struct nntp_response *r)
     if (!c->mode_done && !atomic_load(&c->site->no_mode_reader))
         gate_send(c, GATE_MODE, "");
     else
-        nntp_conn_end(c, QOS_GONE_LOGIN, false, "login: %d %.*s", r->code, (int)r->len, r->text);
+        end_by(c, QOS_GONE_LOGIN, false, "login: ", r, "");
 }
 
 static void answer_login(struct nntp_conn *c, enum nntp_gate gate, const struct nntp_response *r)
@@ -258,18 +298,16 @@ static void answer_login(struct nntp_conn *c, enum nntp_gate gate, const struct 
             nntp_conn_end(c, QOS_GONE_LOGIN, false, "login: a password is wanted, none is set");
         return;
     case NNTP_LOGIN_FULL:
-        nntp_conn_end(c, QOS_GONE_LIMIT, true, "login: %d %.*s", r->code, (int)r->len, r->text);
+        end_by(c, QOS_GONE_LIMIT, true, "login: ", r, "");
         return;
     case NNTP_LOGIN_REFUSED:
-        nntp_conn_end(c, QOS_GONE_LOGIN, false, "login: %d %.*s; check username and password",
-                      r->code, (int)r->len, r->text);
+        end_by(c, QOS_GONE_LOGIN, false, "login: ", r, "; check username and password");
         return;
     case NNTP_LOGIN_UNKNOWN:
         login_unknown(c, r);
         return;
     case NNTP_LOGIN_CLOSED:
-        nntp_conn_end(c, c->up ? QOS_GONE_BROKEN : QOS_GONE_REFUSED, true, "login: %d %.*s",
-                      r->code, (int)r->len, r->text);
+        end_by(c, c->up ? QOS_GONE_BROKEN : QOS_GONE_REFUSED, true, "login: ", r, "");
         return;
     case NNTP_LOGIN_SENSELESS:
         break;
@@ -290,8 +328,8 @@ static void answer_mode(struct nntp_conn *c, const struct nntp_response *r)
         gate_send(c, GATE_USER, c->site->username);
         return;
     } else if (r->code == 400 || r->code == 502) {
-        nntp_conn_end(c, nntp_response_names_limit(r) ? QOS_GONE_LIMIT : QOS_GONE_REFUSED, true,
-                      "MODE READER: %d %.*s", r->code, (int)r->len, r->text);
+        end_by(c, nntp_response_names_limit(r) ? QOS_GONE_LIMIT : QOS_GONE_REFUSED, true,
+               "MODE READER: ", r, "");
         return;
     } else {
         atomic_store(&c->site->no_mode_reader, true);
@@ -304,7 +342,8 @@ static void answer_group(struct nntp_conn *c, const struct nntp_response *r)
 {
     struct nntp_exchange *x = first_in(c, EXCHANGE_WAITING);
 
-    assert(x);
+    if (!x) /* it is there: nothing was sent since, and nothing is reported while it waits */
+        return;
     if (r->code == 211) {
         snprintf(c->group, sizeof(c->group), "%s", x->f->want.group);
         gate_passed(c);
@@ -316,11 +355,10 @@ static void answer_group(struct nntp_conn *c, const struct nntp_response *r)
         finish(c, x, QOS_NOT_HERE);
         return;
     case NNTP_CROWDED:
-        nntp_conn_end(c, QOS_GONE_LIMIT, true, "GROUP: %d %.*s", r->code, (int)r->len, r->text);
+        end_by(c, QOS_GONE_LIMIT, true, "GROUP: ", r, "");
         return;
     case NNTP_CLOSING:
-        nntp_conn_end(c, c->from_idle ? QOS_GONE_STALE : QOS_GONE_BROKEN, true, "GROUP: %d %.*s",
-                      r->code, (int)r->len, r->text);
+        end_by(c, c->from_idle ? QOS_GONE_STALE : QOS_GONE_BROKEN, true, "GROUP: ", r, "");
         return;
     case NNTP_NEED_LOGIN:
         if (c->site->username && !(x->tried & EXCHANGE_TRIED_LOGIN)) {
@@ -331,7 +369,7 @@ static void answer_group(struct nntp_conn *c, const struct nntp_response *r)
     case NNTP_TEXT:
     case NNTP_PRESENT:
     case NNTP_SENSELESS:
-        garbage(c, r->text, r->len);
+        end_by(c, QOS_GONE_BROKEN, false, "GROUP: answered without sense: ", r, "");
         return;
     case NNTP_NEED_GROUP:
     case NNTP_UNKNOWN:
@@ -366,11 +404,9 @@ static void answer_gate(struct nntp_conn *c, const struct nntp_response *r)
 static void need_login(struct nntp_conn *c, struct nntp_exchange *x, const struct nntp_response *r)
 {
     if (!c->site->username) {
-        nntp_conn_end(c, QOS_GONE_LOGIN, false, "%d %.*s; set username and password", r->code,
-                      (int)r->len, r->text);
+        end_by(c, QOS_GONE_LOGIN, false, "", r, "; set username and password");
     } else if (x->tried & EXCHANGE_TRIED_LOGIN) {
-        nntp_conn_end(c, QOS_GONE_LOGIN, false, "%d %.*s, after a login that was accepted", r->code,
-                      (int)r->len, r->text);
+        end_by(c, QOS_GONE_LOGIN, false, "", r, ", after a login that was accepted");
     } else {
         x->tried |= EXCHANGE_TRIED_LOGIN;
         c->wanted = GATE_USER;
@@ -397,6 +433,15 @@ static void need_group(struct nntp_conn *c, struct nntp_exchange *x)
     put_back(c, x);
 }
 
+static void declined_say(struct nntp_conn *c, const struct nntp_exchange *x,
+                         const struct nntp_response *r)
+{
+    char buf[WORDS];
+
+    nntp_site_gripe(c->site, NNTP_GRIPE_DECLINED, "<%s>: %s", x->f->want.message_id,
+                    words(c, r, buf));
+}
+
 static void unknown(struct nntp_conn *c, struct nntp_exchange *x, const struct nntp_response *r)
 {
     struct nntp_site *s = c->site;
@@ -409,8 +454,7 @@ static void unknown(struct nntp_conn *c, struct nntp_exchange *x, const struct n
         x->verb = SEGMENT_HEAD;
         put_back(c, x);
     } else {
-        nntp_site_gripe(s, NNTP_GRIPE_DECLINED, "<%s>: %d %.*s", x->f->want.message_id, r->code,
-                        (int)r->len, r->text);
+        declined_say(c, x, r);
         finish(c, x, QOS_DECLINED);
     }
 }
@@ -425,7 +469,7 @@ static void answer_command(struct nntp_conn *c, struct nntp_exchange *x,
     switch (m) {
     case NNTP_TEXT:
         article_start(&c->article);
-        c->in_text = true;
+        c->text = x;
         c->veto = QOS_OK;
         return;
     case NNTP_PRESENT:
@@ -444,20 +488,17 @@ static void answer_command(struct nntp_conn *c, struct nntp_exchange *x,
         unknown(c, x, r);
         return;
     case NNTP_REFUSAL:
-        nntp_site_gripe(c->site, NNTP_GRIPE_DECLINED, "<%s>: %d %.*s", x->f->want.message_id,
-                        r->code, (int)r->len, r->text);
+        declined_say(c, x, r);
         finish(c, x, QOS_DECLINED);
         return;
     case NNTP_CROWDED:
-        nntp_conn_end(c, QOS_GONE_LIMIT, true, "%d %.*s", r->code, (int)r->len, r->text);
+        end_by(c, QOS_GONE_LIMIT, true, "", r, "");
         return;
     case NNTP_CLOSING:
-        nntp_conn_end(c, c->from_idle ? QOS_GONE_STALE : QOS_GONE_BROKEN, true, "%d %.*s", r->code,
-                      (int)r->len, r->text);
+        end_by(c, c->from_idle ? QOS_GONE_STALE : QOS_GONE_BROKEN, true, "", r, "");
         return;
     case NNTP_SENSELESS:
-        nntp_conn_end(c, QOS_GONE_BROKEN, false, "answered without sense: %d %.*s", r->code,
-                      (int)r->len, r->text);
+        end_by(c, QOS_GONE_BROKEN, false, "answered without sense: ", r, "");
         return;
     }
 }
@@ -471,11 +512,7 @@ static void answer(struct nntp_conn *c, const char *line, size_t len)
     if (c->state == CONN_QUIT)
         return;
     if (!nntp_response_parse(line, len, &r)) {
-        if (c->up)
-            garbage(c, line, len);
-        else
-            nntp_conn_end(c, QOS_GONE_REFUSED, false, "this is no news server: it says %.*s",
-                          (int)(len < 100 ? len : 100), line);
+        garbage(c, line, len);
         return;
     }
     if (c->state == CONN_GREETING) {
@@ -485,8 +522,7 @@ static void answer(struct nntp_conn *c, const char *line, size_t len)
     } else {
         struct nntp_exchange *x = first_in(c, EXCHANGE_SENT);
         if (!x) /* "400 idle for too long" and the like */
-            nntp_conn_end(c, c->answered ? QOS_GONE_STALE : QOS_GONE_BROKEN, true, "%d %.*s",
-                          r.code, (int)r.len, r.text);
+            end_by(c, c->answered ? QOS_GONE_STALE : QOS_GONE_BROKEN, true, "", &r, "");
         else
             answer_command(c, x, &r);
     }
@@ -569,10 +605,9 @@ static enum qos_outcome text_outcome(struct nntp_conn *c, const struct nntp_exch
 
 static size_t text_feed(struct nntp_conn *c, const uint8_t *p, size_t len)
 {
-    struct nntp_exchange *x = first_in(c, EXCHANGE_SENT);
+    struct nntp_exchange *x = c->text;
     size_t used = 0;
 
-    assert(x);
     enum article_event e = article_feed(&c->article, p, len, &used);
     x->bytes += used;
     switch (e) {
@@ -584,7 +619,7 @@ static size_t text_feed(struct nntp_conn *c, const uint8_t *p, size_t len)
         text_begin(c, x);
         break;
     case ARTICLE_END:
-        c->in_text = false;
+        c->text = NULL;
         if (x->verb == SEGMENT_BODY)
             atomic_fetch_add_explicit(&c->counters->payload, article_payload(&c->article),
                                       memory_order_relaxed);
@@ -604,7 +639,7 @@ void nntp_talk_feed(struct nntp_conn *c, const uint8_t *p, size_t len)
     if (c->crumbs >= crumbs_most)
         progress(c);
     while (len && !c->dead) {
-        size_t n = c->in_text ? text_feed(c, p, len) : line_feed(c, p, len);
+        size_t n = c->text ? text_feed(c, p, len) : line_feed(c, p, len);
         p += n;
         len -= n;
     }

@@ -130,6 +130,29 @@ START_TEST(a_wrong_password_is_for_a_person_to_mend_and_is_never_shown)
 }
 END_TEST
 
+START_TEST(a_password_that_the_server_repeats_is_not_shown)
+{
+    static const char *const answers[] = {"500 unknown: AUTHINFO PASS hunter2 hunter2\r\n",
+                                          "481 hunter2hunter2 is wrong\r\n",
+                                          "What is AUTHINFO PASS hunter2?\r\n", "281 ok\r\n"};
+    greeted("me", "hunter2");
+    talker_hears(&t, "381 more\r\n");
+    talker_hears(&t, answers[_i]);
+    if (_i == 0) /* reader mode might have helped */
+        talker_hears(&t, "500 hunter2\r\n");
+    if (_i == 0)
+        talker_hears(&t, "500 hunter2\r\n");
+    if (_i == 3) {
+        body("a");
+        talker_hears(&t, "281 hunter2\r\n");
+    }
+    ck_assert(t.c.dead);
+    ck_assert_msg(strstr(t.text, "hunter2") == NULL, "%s", t.text);
+    ck_assert_msg(strstr(t.text, "*") != NULL, "%s", t.text);
+    talker_fini(&t);
+}
+END_TEST
+
 START_TEST(a_login_that_is_one_too_many_is_a_limit)
 {
     static const char *const answers[] = {"481 too many connections\r\n",
@@ -520,6 +543,7 @@ static Suite *suite(void)
     tcase_add_test(c, a_login_comes_first_and_nothing_is_sent_behind_it);
     tcase_add_test(c, a_server_may_take_the_name_alone);
     tcase_add_test(c, a_wrong_password_is_for_a_person_to_mend_and_is_never_shown);
+    tcase_add_loop_test(c, a_password_that_the_server_repeats_is_not_shown, 0, 4);
     tcase_add_loop_test(c, a_login_that_is_one_too_many_is_a_limit, 0, 3);
     tcase_add_loop_test(c, a_greeting_that_refuses_is_a_limit_or_a_refusal, 0, 4);
     tcase_add_test(c, a_login_demanded_later_is_made_and_the_commands_repeated_in_order);
