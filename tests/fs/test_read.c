@@ -1,0 +1,685 @@
+#include "tests/fs/rig.h"
+#include "tests/lib/scripted_article.h"
+
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEED 7
+#define PART 10000u
+
+static uint64_t fake_now_us;
+
+static uint64_t fake_now(void)
+{
+    return fake_now_us;
+}
+
+static const struct rig_file uniform = {
+    .name = "film.mkv", .seed = SEED, .size = 95500, .part_size = PART};
+
+static struct rig *rig;
+static struct fs_node *film;
+
+static void rig_of(const struct rig_file *f, struct config_mount mount, size_t budget)
+{
+    fake_now_us = 1000000;
+    mount.read_timeout_s = 60;
+    rig = rig_new(&(struct rig_config){
+        .files = f, .nfiles = 1, .mount = mount, .budget = budget, .now_us = fake_now});
+    film = rig_node(rig, f->name);
+}
+
+static void setup(void)
+{
+    rig_of(&uniform, (struct config_mount){.readahead = 0}, 0);
+}
+
+static void teardown(void)
+{
+    rig_free(rig);
+}
+
+/* --- a read and what became of it ------------------------------------------------------------- */
+
+static unsigned ends;
+
+static void on_done(struct fs_read *r)
+{
+    (void)r;
+    ends++;
+}
+
+static struct fs_read *reading(uint64_t off, uint32_t len)
+{
+    struct fs_read *r = fs_read_new(rig_fs(rig), film);
+    r->off = off;
+    r->len = len;
+    r->done = on_done;
+    ends = 0;
+    return r;
+}
+
+/* Start it, serve what it asks for, and see it over. */
+static struct fs_read *read_over(struct fs_read *r)
+{
+    bool at_once = fs_read_start(r);
+    while (!at_once && !ends)
+        ck_assert_msg(rig_serve_one(rig), "it waits, and nothing is asked for");
+    ck_assert_uint_eq(ends, at_once ? 0 : 1);
+    return r;
+}
+
+static void expect_bytes(struct fs_read *r, uint64_t off, size_t len)
+{
+    ck_assert_int_eq(r->err, 0);
+    ck_assert_uint_eq(r->n, len);
+    for (unsigned k = 0; k < r->niov; k++) {
+        ck_assert(scripted_bytes_match(SEED, off, r->iov[k].iov_base, r->iov[k].iov_len));
+        off += r->iov[k].iov_len;
+        len -= r->iov[k].iov_len;
+    }
+    ck_assert_uint_eq(len, 0);
+    fs_read_end(r);
+}
+
+static void expect_error(struct fs_read *r, int err)
+{
+    ck_assert_int_eq(r->err, err);
+    ck_assert_uint_eq(r->n, 0);
+    fs_read_end(r);
+}
+
+static uint64_t size_now(void)
+{
+    struct stat st;
+    return fs_node_stat(rig_fs(rig), film, &st) ? (uint64_t)st.st_size : UINT64_MAX;
+}
+
+/* --- uniform files ----------------------------------------------------------------------------- */
+
+START_TEST(the_size_costs_one_article_and_only_once)
+{
+    ck_assert_uint_eq(size_now(), UINT64_MAX);
+    struct fs_read *r = read_over(reading(0, 0));
+    ck_assert_int_eq(r->err, 0);
+    ck_assert_uint_eq(r->size, uniform.size);
+    fs_read_end(r);
+    ck_assert_uint_eq(size_now(), uniform.size);
+    ck_assert_uint_eq(rig_asked(rig), 1);
+    fs_read_end(read_over(reading(0, 0)));
+    ck_assert_uint_eq(rig_asked(rig), 1);
+}
+END_TEST
+
+START_TEST(every_range_of_a_file_is_what_was_posted)
+{
+    for (uint32_t off = 0; off < uniform.size; off += 3777)
+        for (uint32_t len = 1; len < 40000; len = len * 3 + 1) {
+            size_t left = uniform.size - off;
+            expect_bytes(read_over(reading(off, len)), off, len < left ? len : left);
+        }
+    ck_assert_uint_eq(rig_asked(rig), 10);
+}
+END_TEST
+
+START_TEST(a_read_at_or_behind_the_end_is_empty)
+{
+    expect_bytes(read_over(reading(uniform.size, 10)), 0, 0);
+    expect_bytes(read_over(reading(uniform.size + 1, 10)), 0, 0);
+    expect_bytes(read_over(reading(UINT64_MAX - 5, 10)), 0, 0);
+    expect_bytes(read_over(reading(UINT64_MAX, FS_READ_MOST)), 0, 0);
+    expect_bytes(read_over(reading(uniform.size - 1, 10)), uniform.size - 1, 1);
+}
+END_TEST
+
+START_TEST(what_is_in_the_cache_is_answered_at_once)
+{
+    expect_bytes(read_over(reading(15000, 20000)), 15000, 20000);
+    struct fs_read *r = reading(16000, 10000);
+    ck_assert(fs_read_start(r));
+    ck_assert_uint_eq(ends, 0);
+    expect_bytes(r, 16000, 10000);
+}
+END_TEST
+
+START_TEST(a_read_of_many_small_segments_is_gathered)
+{
+    /* More pieces than a read pins at once. */
+    static const struct rig_file tiny = {
+        .name = "tiny", .seed = SEED, .size = 300000, .part_size = 1000};
+    teardown();
+    rig_of(&tiny, (struct config_mount){.readahead = 0}, 0);
+    expect_bytes(read_over(reading(0, 300000)), 0, 300000);
+    expect_bytes(read_over(reading(500, 299000)), 500, 299000);
+    expect_bytes(read_over(reading(299999, 10)), 299999, 1);
+}
+END_TEST
+
+START_TEST(a_read_larger_than_the_cache_is_gathered_too)
+{
+    static const struct rig_file large = {
+        .name = "large", .seed = SEED, .size = 1000000, .part_size = 100000};
+    teardown();
+    rig_of(&large, (struct config_mount){.readahead = 0}, (size_t)256 << 10);
+    expect_bytes(read_over(reading(50000, 900000)), 50000, 900000);
+    expect_bytes(read_over(reading(0, 1000000)), 0, 1000000);
+}
+END_TEST
+
+START_TEST(a_segment_that_fits_in_no_cache_is_an_error)
+{
+    static const struct rig_file huge = {
+        .name = "huge", .seed = SEED, .size = 1000000, .part_size = 500000};
+    teardown();
+    rig_of(&huge, (struct config_mount){.readahead = 0}, (size_t)128 << 10);
+    expect_error(read_over(reading(0, 10)), EIO);
+}
+END_TEST
+
+/* --- uneven files and liars -------------------------------------------------------------------- */
+
+static const uint32_t uneven_sizes[] = {3000, 9000, 100, 7000, 7000, 12000, 1, 4999, 20000, 6900};
+static const struct rig_file uneven = {
+    .name = "uneven", .seed = SEED, .size = 70000, .part_sizes = uneven_sizes, .nparts = 10};
+
+START_TEST(parts_of_uneven_size_are_found_from_anywhere)
+{
+    static const uint64_t at[] = {60000, 0, 69999, 2999, 3000, 12050, 35000, 38100, 38099, 45000};
+    for (size_t k = 0; k < sizeof(at) / sizeof(at[0]); k++) {
+        teardown();
+        rig_of(&uneven, (struct config_mount){.readahead = 0}, 0);
+        size_t left = uneven.size - at[k];
+        expect_bytes(read_over(reading(at[k], 30000)), at[k], left < 30000 ? left : 30000);
+        ck_assert_uint_eq(size_now(), uneven.size);
+    }
+}
+END_TEST
+
+START_TEST(all_of_an_uneven_file_is_what_was_posted)
+{
+    teardown();
+    rig_of(&uneven, (struct config_mount){.readahead = 0}, 0);
+    for (uint32_t off = 0; off < 70000; off += 777)
+        expect_bytes(read_over(reading(off, 5000)), off, 70000 - off < 5000 ? 70000 - off : 5000);
+    ck_assert_uint_eq(rig_asked(rig), 10);
+}
+END_TEST
+
+START_TEST(an_article_that_claims_another_place_is_healed)
+{
+    fs_read_end(read_over(reading(0, 0)));
+    rig_rule(rig, SEED, 4, RIG_LIE_ONCE);
+    expect_bytes(read_over(reading(25000, 30000)), 25000, 30000);
+}
+END_TEST
+
+START_TEST(an_article_that_always_lies_is_an_error_for_its_range_only)
+{
+    rig_rule(rig, SEED, 4, RIG_LIE);
+    expect_bytes(read_over(reading(0, 30000)), 0, 30000);
+    expect_error(read_over(reading(29999, 2)), EIO);
+    expect_error(read_over(reading(39999, 1)), EIO);
+    expect_bytes(read_over(reading(40000, 30000)), 40000, 30000);
+}
+END_TEST
+
+START_TEST(a_lying_first_article_never_puts_bytes_in_the_wrong_place)
+{
+    rig_rule(rig, SEED, 1, RIG_LIE);
+    for (uint32_t off = 0; off < uniform.size; off += 5000) {
+        struct fs_read *r = read_over(reading(off, 5000));
+        if (r->err)
+            expect_error(r, EIO);
+        else
+            expect_bytes(r, off, uniform.size - off < 5000 ? uniform.size - off : 5000);
+    }
+}
+END_TEST
+
+/* --- what cannot be had ------------------------------------------------------------------------ */
+
+START_TEST(a_missing_segment_is_an_error_for_its_range_only)
+{
+    rig_rule(rig, SEED, 3, RIG_MISSING);
+    expect_bytes(read_over(reading(0, 20000)), 0, 20000);
+    expect_error(read_over(reading(0, 20001)), EIO);
+    expect_error(read_over(reading(29999, 1)), EIO);
+    expect_bytes(read_over(reading(30000, 65500)), 30000, 65500);
+
+    struct fs_health h;
+    fs_node_health(film, &h);
+    ck_assert_uint_eq(h.missing, 1);
+    ck_assert_uint_eq(h.segments, 10);
+}
+END_TEST
+
+START_TEST(a_partial_read_ends_before_the_first_bad_byte)
+{
+    rig_rule(rig, SEED, 3, RIG_CORRUPT);
+    struct fs_read *r = reading(15000, 30000);
+    r->partial = true;
+    expect_bytes(read_over(r), 15000, 5000);
+    r = reading(20000, 30000);
+    r->partial = true;
+    expect_error(read_over(r), EIO);
+}
+END_TEST
+
+START_TEST(a_gathered_partial_read_ends_there_too)
+{
+    static const struct rig_file tiny = {
+        .name = "tiny", .seed = SEED, .size = 300000, .part_size = 1000};
+    teardown();
+    rig_of(&tiny, (struct config_mount){.readahead = 0}, 0);
+    rig_rule(rig, SEED, 101, RIG_MISSING);
+    struct fs_read *r = reading(500, 250000);
+    r->partial = true;
+    expect_bytes(read_over(r), 500, 99500);
+    expect_error(read_over(reading(500, 250000)), EIO);
+}
+END_TEST
+
+START_TEST(missing_bytes_are_zeros_where_the_user_says_so)
+{
+    static const char nought[10000];
+    teardown();
+    rig_of(&uniform, (struct config_mount){.missing_zeros = true}, 0);
+    rig_rule(rig, SEED, 3, RIG_MISSING);
+    rig_rule(rig, SEED, 5, RIG_CORRUPT);
+    rig_rule(rig, SEED, 6, RIG_FAILED);
+    char *buf = malloc(30000);
+    for (unsigned twice = 0; twice < 2; twice++) {
+        struct fs_read *r = read_over(reading(5000, 30000));
+        ck_assert_int_eq(r->err, 0);
+        ck_assert_uint_eq(r->n, 30000);
+        size_t at = 0;
+        for (unsigned k = 0; k < r->niov; at += r->iov[k].iov_len, k++)
+            memcpy(buf + at, r->iov[k].iov_base, r->iov[k].iov_len);
+        ck_assert(scripted_bytes_match(SEED, 5000, buf, 15000));
+        ck_assert_mem_eq(buf + 15000, nought, 10000);
+        ck_assert(scripted_bytes_match(SEED, 30000, buf + 25000, 5000));
+        fs_read_end(r);
+
+        struct fs_health h;
+        fs_node_health(film, &h);
+        ck_assert_uint_eq(h.zeroed, 10000);
+    }
+    free(buf);
+    expect_error(read_over(reading(40000, 1)), EIO); /* damaged is not missing */
+    expect_error(read_over(reading(50000, 1)), EIO); /* nor is out of reach */
+}
+END_TEST
+
+START_TEST(what_the_nzb_does_not_list_is_a_hole)
+{
+    struct rig_file gap = uniform;
+    gap.gap = 4;
+    teardown();
+    rig_of(&gap, (struct config_mount){.readahead = 0}, 0);
+    expect_bytes(read_over(reading(0, 30000)), 0, 30000);
+    expect_error(read_over(reading(29999, 2)), EIO);
+    expect_bytes(read_over(reading(40000, 55500)), 40000, 55500);
+    struct fs_health h;
+    fs_node_health(film, &h);
+    ck_assert_uint_eq(h.missing, 1);
+}
+END_TEST
+
+START_TEST(a_lost_first_segment_does_not_hide_the_size)
+{
+    rig_rule(rig, SEED, 1, RIG_MISSING);
+    struct fs_read *r = read_over(reading(0, 0));
+    ck_assert_int_eq(r->err, 0);
+    ck_assert_uint_eq(r->size, uniform.size);
+    fs_read_end(r);
+    expect_bytes(read_over(reading(10000, 80000)), 10000, 80000);
+    expect_error(read_over(reading(0, 1)), EIO);
+}
+END_TEST
+
+START_TEST(a_dead_file_is_given_up_after_a_handful_of_articles)
+{
+    rig_rule(rig, SEED, 0, RIG_MISSING);
+    expect_error(read_over(reading(0, 0)), EIO);
+    uint64_t asked = rig_asked(rig);
+    ck_assert_uint_le(asked, 5);
+    expect_error(read_over(reading(0, 0)), EIO);
+    ck_assert_uint_eq(rig_asked(rig), asked); /* remembered */
+}
+END_TEST
+
+START_TEST(a_file_whose_server_was_down_is_there_when_it_is_back)
+{
+    rig_rule(rig, SEED, 0, RIG_FAILED);
+    expect_error(read_over(reading(0, 0)), EIO);
+    rig_rule(rig, SEED, 0, RIG_HONEST);
+    expect_bytes(read_over(reading(0, 50000)), 0, 50000);
+}
+END_TEST
+
+START_TEST(a_timeout_of_the_source_is_a_timeout)
+{
+    rig_rule(rig, SEED, 1, RIG_TIMEOUT);
+    expect_error(read_over(reading(0, 0)), ETIMEDOUT);
+    rig_rule(rig, SEED, 1, RIG_HONEST);
+    rig_rule(rig, SEED, 2, RIG_TIMEOUT);
+    expect_error(read_over(reading(0, 20000)), ETIMEDOUT);
+}
+END_TEST
+
+/* --- who ends it ------------------------------------------------------------------------------- */
+
+START_TEST(a_read_ends_at_its_deadline)
+{
+    struct fs_read *r = reading(0, 100);
+    ck_assert(!fs_read_start(r));
+    fs_expire(rig_fs(rig), fake_now_us + 59999999);
+    ck_assert_uint_eq(ends, 0);
+    fs_expire(rig_fs(rig), fake_now_us + 60000000);
+    ck_assert_uint_eq(ends, 1);
+    expect_error(r, ETIMEDOUT);
+    rig_serve_all(rig);
+    ck_assert_uint_eq(ends, 1);
+}
+END_TEST
+
+START_TEST(an_expired_read_lets_go_of_what_it_waited_for)
+{
+    struct fs_read *r = reading(0, 100);
+    ck_assert(!fs_read_start(r));
+    fs_expire(rig_fs(rig), UINT64_MAX);
+    expect_error(r, ETIMEDOUT);
+    struct segment_fetch *f = scripted_source_nth(rig_source(rig), 0);
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(scripted_source_look(rig_source(rig), f).cancels, 1);
+}
+END_TEST
+
+START_TEST(an_answer_before_the_deadline_is_the_only_one)
+{
+    struct fs_read *r = read_over(reading(0, 100));
+    fs_expire(rig_fs(rig), UINT64_MAX);
+    ck_assert_uint_eq(ends, 1);
+    expect_bytes(r, 0, 100);
+}
+END_TEST
+
+START_TEST(one_waiting_read_ends_and_the_other_goes_on)
+{
+    struct fs_read *a = reading(0, 100), *b = reading(0, 100);
+    b->deadline_us += 5;
+    ck_assert(!fs_read_start(b));
+    ck_assert(!fs_read_start(a));
+    fs_expire(rig_fs(rig), a->deadline_us);
+    ck_assert_uint_eq(ends, 1);
+    expect_error(a, ETIMEDOUT);
+    rig_serve_all(rig);
+    ck_assert_uint_eq(ends, 2);
+    expect_bytes(b, 0, 100);
+    ck_assert_uint_eq(rig_asked(rig), 1);
+}
+END_TEST
+
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    unsigned ends;
+};
+
+static void on_done_gate(struct fs_read *r)
+{
+    struct gate *g = r->arg;
+    pthread_mutex_lock(&g->lock);
+    g->ends++;
+    pthread_cond_signal(&g->cond);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void gate_wait(struct gate *g)
+{
+    pthread_mutex_lock(&g->lock);
+    while (!g->ends)
+        pthread_cond_wait(&g->cond, &g->lock);
+    pthread_mutex_unlock(&g->lock);
+}
+
+START_TEST(a_cancelled_read_ends_with_eintr)
+{
+    struct gate g = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    struct fs_read *r = reading(0, 100);
+    r->done = on_done_gate;
+    r->arg = &g;
+    ck_assert(!fs_read_start(r));
+    fs_read_cancel(r);
+    gate_wait(&g);
+    fs_read_cancel(r); /* harmless */
+    expect_error(r, EINTR);
+    rig_serve_all(rig);
+    ck_assert_uint_eq(g.ends, 1);
+}
+END_TEST
+
+START_TEST(a_read_cancelled_before_it_starts_ends_as_soon_as_it_waits)
+{
+    struct gate g = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    struct fs_read *r = reading(0, 100);
+    r->done = on_done_gate;
+    r->arg = &g;
+    fs_read_cancel(r);
+    ck_assert(!fs_read_start(r));
+    gate_wait(&g);
+    expect_error(r, EINTR);
+}
+END_TEST
+
+/* Many threads read while others cancel and expire: every read ends once, with right bytes or an errno. */
+
+struct storm {
+    unsigned seed;
+    unsigned good, bad;
+};
+
+static unsigned dice(unsigned *seed)
+{
+    *seed = *seed * 1103515245u + 12345u;
+    return *seed >> 8;
+}
+
+static void storm_read(struct storm *s)
+{
+    struct gate g = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    struct fs_read *r = fs_read_new(rig_fs(rig), film);
+    uint64_t off = dice(&s->seed) % 95000;
+    r->off = off;
+    r->len = dice(&s->seed) % 40000 + 1;
+    r->done = on_done_gate;
+    r->arg = &g;
+    bool at_once = fs_read_start(r);
+    if (dice(&s->seed) % 2)
+        fs_read_cancel(r);
+    if (dice(&s->seed) % 8 == 0)
+        fs_expire(rig_fs(rig), UINT64_MAX);
+    if (!at_once)
+        gate_wait(&g);
+    for (unsigned k = 0; k < r->niov && !r->err; off += r->iov[k].iov_len, k++)
+        s->bad += !scripted_bytes_match(SEED, off, r->iov[k].iov_base, r->iov[k].iov_len);
+    s->bad += r->err && r->err != EINTR && r->err != ETIMEDOUT;
+    s->bad += g.ends != !at_once;
+    s->good += !r->err;
+    fs_read_end(r);
+}
+
+static void *storm_main(void *arg)
+{
+    for (unsigned k = 0; k < 400; k++)
+        storm_read(arg);
+    return NULL;
+}
+
+START_TEST(a_storm_of_readers_is_answered_once_each)
+{
+    struct storm s[4] = {{.seed = 1}, {.seed = 2}, {.seed = 3}, {.seed = 4}};
+    pthread_t t[4];
+    teardown();
+    fake_now_us = 1000000;
+    rig = rig_new(&(struct rig_config){.files = &uniform,
+                                       .nfiles = 1,
+                                       .budget = 5 * CACHE_CHUNK,
+                                       .served = true,
+                                       .now_us = fake_now});
+    film = rig_node(rig, "film.mkv");
+    for (unsigned k = 0; k < 4; k++)
+        ck_assert_int_eq(pthread_create(&t[k], NULL, storm_main, &s[k]), 0);
+    for (unsigned k = 0; k < 4; k++) {
+        pthread_join(t[k], NULL);
+        ck_assert_uint_eq(s[k].bad, 0);
+    }
+    ck_assert_uint_gt(s[0].good + s[1].good + s[2].good + s[3].good, 0);
+}
+END_TEST
+
+START_TEST(freeing_ends_what_is_blocked)
+{
+    struct gate g = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    struct fs_read *r = reading(0, 100);
+    r->done = on_done_gate;
+    r->arg = &g;
+    ck_assert(!fs_read_start(r));
+    fs_stop(rig_fs(rig)); /* without a mount: nothing to stop, no harm */
+    fs_read_cancel(r);
+    gate_wait(&g);
+    struct fs_stats st;
+    fs_stats(rig_fs(rig), &st);
+    ck_assert_uint_eq(st.blocked, 0);
+    ck_assert_uint_eq(st.interrupts, 1);
+    expect_error(r, EINTR);
+}
+END_TEST
+
+/* --- waiting, and readahead -------------------------------------------------------------------- */
+
+START_TEST(the_waiting_calls_give_all_that_is_asked_for)
+{
+    uint64_t size = 0;
+    static const struct rig_file large = {
+        .name = "large", .seed = SEED, .size = 3000000, .part_size = 70000};
+    teardown();
+    rig = rig_new(&(struct rig_config){.files = &large, .nfiles = 1, .served = true});
+    film = rig_node(rig, "large");
+    ck_assert_int_eq(fs_size_wait(rig_fs(rig), film, &size), 0);
+    ck_assert_uint_eq(size, large.size);
+    char *buf = malloc(3000000);
+    ck_assert_int_eq(fs_read_wait(rig_fs(rig), film, NULL, buf, 3000000, 10), 2999990);
+    ck_assert(scripted_bytes_match(SEED, 10, buf, 2999990));
+    ck_assert_int_eq(fs_read_wait(rig_fs(rig), fs_root(rig_fs(rig)), NULL, buf, 1, 0), -EISDIR);
+    free(buf);
+}
+END_TEST
+
+START_TEST(a_sequential_reader_is_read_ahead_of_within_its_share)
+{
+    static const struct rig_file large = {
+        .name = "large", .seed = SEED, .size = 60000000, .part_size = 100000};
+    struct fs_stats st;
+    teardown();
+    rig_of(&large, (struct config_mount){.readahead = 8000000}, (size_t)8 << 20);
+    struct fs_handle *h = fs_handle_open(rig_fs(rig), film);
+    unsigned waited = 0;
+    for (uint32_t k = 0; k < 40; k++) {
+        struct fs_read *r = reading(k * 130000, 130000);
+        r->handle = h;
+        read_over(r);
+        waited += ends;
+        expect_bytes(r, k * 130000, 130000);
+        fs_stats(rig_fs(rig), &st);
+        ck_assert_uint_le(st.ahead_bytes, ((uint64_t)4 << 20) + 100000);
+        rig_serve_all(rig);
+    }
+    ck_assert_uint_gt(st.ahead_bytes, 1000000);
+    ck_assert_uint_le(waited, 5); /* the rest was there already */
+
+    struct fs_read *r = read_over(reading(50000000, 1000)); /* no handle: no readahead */
+    expect_bytes(r, 50000000, 1000);
+    r = reading(40000000, 1000);
+    r->handle = h;
+    expect_bytes(read_over(r), 40000000, 1000);
+    fs_stats(rig_fs(rig), &st);
+    ck_assert_uint_eq(st.ahead_bytes, 0); /* a seek drops it */
+    fs_handle_close(h);
+}
+END_TEST
+
+START_TEST(closing_withdraws_what_was_read_ahead)
+{
+    static const struct rig_file large = {
+        .name = "large", .seed = SEED, .size = 60000000, .part_size = 100000};
+    struct fs_stats st;
+    teardown();
+    rig_of(&large, (struct config_mount){.readahead = 4000000}, (size_t)16 << 20);
+    struct fs_handle *h = fs_handle_open(rig_fs(rig), film);
+    for (uint32_t k = 0; k < 4; k++) {
+        struct fs_read *r = reading(k * 100000, 100000);
+        r->handle = h;
+        expect_bytes(read_over(r), k * 100000, 100000);
+    }
+    fs_stats(rig_fs(rig), &st);
+    ck_assert_uint_gt(st.ahead_bytes, 0);
+    ck_assert_uint_gt(scripted_source_out(rig_source(rig)), 0);
+    fs_handle_close(h);
+    fs_stats(rig_fs(rig), &st);
+    ck_assert_uint_eq(st.ahead_bytes, 0);
+    ck_assert_uint_eq(st.open_handles, 0);
+    for (unsigned n = 0; scripted_source_nth(rig_source(rig), n); n++)
+        ck_assert_uint_gt(
+            scripted_source_look(rig_source(rig), scripted_source_nth(rig_source(rig), n)).cancels,
+            0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("fs/read");
+    TCase *t = tcase_create("read");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, the_size_costs_one_article_and_only_once);
+    tcase_add_test(t, every_range_of_a_file_is_what_was_posted);
+    tcase_add_test(t, a_read_at_or_behind_the_end_is_empty);
+    tcase_add_test(t, what_is_in_the_cache_is_answered_at_once);
+    tcase_add_test(t, a_read_of_many_small_segments_is_gathered);
+    tcase_add_test(t, a_read_larger_than_the_cache_is_gathered_too);
+    tcase_add_test(t, a_segment_that_fits_in_no_cache_is_an_error);
+    tcase_add_test(t, parts_of_uneven_size_are_found_from_anywhere);
+    tcase_add_test(t, all_of_an_uneven_file_is_what_was_posted);
+    tcase_add_test(t, an_article_that_claims_another_place_is_healed);
+    tcase_add_test(t, an_article_that_always_lies_is_an_error_for_its_range_only);
+    tcase_add_test(t, a_lying_first_article_never_puts_bytes_in_the_wrong_place);
+    tcase_add_test(t, a_missing_segment_is_an_error_for_its_range_only);
+    tcase_add_test(t, a_partial_read_ends_before_the_first_bad_byte);
+    tcase_add_test(t, a_gathered_partial_read_ends_there_too);
+    tcase_add_test(t, missing_bytes_are_zeros_where_the_user_says_so);
+    tcase_add_test(t, what_the_nzb_does_not_list_is_a_hole);
+    tcase_add_test(t, a_lost_first_segment_does_not_hide_the_size);
+    tcase_add_test(t, a_dead_file_is_given_up_after_a_handful_of_articles);
+    tcase_add_test(t, a_file_whose_server_was_down_is_there_when_it_is_back);
+    tcase_add_test(t, a_timeout_of_the_source_is_a_timeout);
+    tcase_add_test(t, a_read_ends_at_its_deadline);
+    tcase_add_test(t, an_expired_read_lets_go_of_what_it_waited_for);
+    tcase_add_test(t, an_answer_before_the_deadline_is_the_only_one);
+    tcase_add_test(t, one_waiting_read_ends_and_the_other_goes_on);
+    tcase_add_test(t, a_cancelled_read_ends_with_eintr);
+    tcase_add_test(t, a_read_cancelled_before_it_starts_ends_as_soon_as_it_waits);
+    tcase_add_test(t, a_storm_of_readers_is_answered_once_each);
+    tcase_add_test(t, freeing_ends_what_is_blocked);
+    tcase_add_test(t, the_waiting_calls_give_all_that_is_asked_for);
+    tcase_add_test(t, a_sequential_reader_is_read_ahead_of_within_its_share);
+    tcase_add_test(t, closing_withdraws_what_was_read_ahead);
+    suite_add_tcase(s, t);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_ENV);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
