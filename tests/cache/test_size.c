@@ -140,6 +140,44 @@ START_TEST(an_article_that_claims_more_each_time_ends)
 }
 END_TEST
 
+START_TEST(articles_of_many_chunks_keep_their_bytes_in_scattered_memory)
+{
+    enum { LARGE = 40 };
+    struct cache_config cfg = {.budget = 2 * LARGE * CACHE_CHUNK};
+    struct scripted_source *src = scripted_source_new();
+    struct cache *c = cache_new(&cfg, scripted_source_source(src));
+    struct rig_file small, large;
+    struct rig_read r;
+
+    ck_assert_ptr_nonnull(c);
+    rig_file_init(&small, 3, 2 * LARGE, (uint32_t)CACHE_CHUNK);
+    rig_file_init(&large, 4, 2, (uint32_t)(LARGE * CACHE_CHUNK));
+    /* One chunk in two becomes free, so that no two lie side by side. */
+    for (uint32_t i = 0; i < 2 * LARGE; i++) {
+        rig_read_init(&r, c, &small, i, 1);
+        ck_assert_int_eq(rig_read_start(&r), CACHE_PENDING);
+        scripted_source_play(src, scripted_source_nth(src, 0));
+        cache_read_end(c, &r.read);
+    }
+    for (uint32_t i = 0; i < 2 * LARGE; i += 2)
+        cache_drop(c, &small.file, i);
+    for (uint32_t i = 0; i < 2;
+         i++) { /* the second pushes out all that is left of the small ones */
+        rig_read_init(&r, c, &large, i, 1);
+        ck_assert_int_eq(rig_read_start(&r), CACHE_PENDING);
+        ck_assert_int_eq(scripted_source_play(src, scripted_source_nth(src, 0)), SEGMENT_DONE);
+        ck_assert_uint_gt(r.wants[0].block->niov, BLOCK_RUNS);
+        ck_assert(rig_read_is_right(&r));
+        cache_read_end(c, &r.read);
+        ck_assert_ptr_null(cache_check(c));
+    }
+    cache_free(c);
+    scripted_source_free(src);
+    rig_file_fini(&small);
+    rig_file_fini(&large);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -150,6 +188,7 @@ int main(void)
         a_set_known_to_be_larger_than_all_memory_is_too_big,
         a_set_found_to_be_larger_than_all_memory_ends_with_no_space,
         an_article_that_claims_more_each_time_ends,
+        articles_of_many_chunks_keep_their_bytes_in_scattered_memory,
     };
 
     return world_run("cache/size", tests, sizeof(tests) / sizeof(tests[0]));
