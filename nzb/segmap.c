@@ -53,6 +53,7 @@ struct segmap {
     uint64_t size;
     uint64_t grid; /* bytes of a part; 0: not known yet */
     bool sized, uneven;
+    uint32_t pending;     /* doubted, and not learnt or lost since; BITS_NONE: none */
     unsigned misses;      /* learnt since a byte was found */
     struct claims placed; /* uneven: the trusted claims */
     struct claims loose;
@@ -76,6 +77,7 @@ struct segmap *segmap_new(const uint32_t *numbers, uint32_t n, uint32_t parts)
     m->numbers = numbers;
     m->n = n;
     m->parts = n && parts < numbers[n - 1] ? numbers[n - 1] : parts;
+    m->pending = BITS_NONE;
     m->trusted = m->bits;
     m->known = m->bits + words;
     m->lost = m->bits + 2 * words;
@@ -103,6 +105,8 @@ void segmap_lost(struct segmap *m, uint32_t i)
 {
     if (i < m->n)
         bits_set(m->lost, i);
+    if (i == m->pending)
+        m->pending = BITS_NONE;
 }
 
 void segmap_forget_lost(struct segmap *m)
@@ -356,6 +360,8 @@ enum segmap_verdict segmap_learn(struct segmap *m, uint32_t i, const struct segm
         bits_set(m->known, i);
     }
     bits_clear(m->lost, i);
+    if (i == m->pending)
+        m->pending = BITS_NONE;
     m->misses++;
     return SEGMAP_PLAUSIBLE;
 }
@@ -475,7 +481,7 @@ static bool settle(struct segmap *m, uint32_t i, uint64_t off, struct segmap_at 
         }
     }
     doubt(m, culprit);
-    at->i = culprit;
+    m->pending = at->i = culprit;
     return true;
 }
 
@@ -604,6 +610,8 @@ struct segmap_at segmap_find(struct segmap *m, uint64_t off)
     }
     if (lo.i >= 0 && off < lo.end)
         return found(m, (struct segmap_at){SEGMAP_HERE, (uint32_t)lo.i, lo.begin, lo.end, true});
+    if (m->pending != BITS_NONE) /* whoever asks again is told again */
+        return (struct segmap_at){.place = SEGMAP_DOUBT, .i = m->pending};
     return m->grid && !m->uneven ? find_even(m, lo, hi, i, is_there, off)
                                  : find_uneven(m, lo, hi, off);
 }

@@ -50,7 +50,8 @@ enum segmap_place {
     SEGMAP_HOLE, /* no segment that can be had holds it; [begin, end) is the hole. A lost segment is
                      part of one */
     SEGMAP_DOUBT, /* segment `i` claims a place that its neighbours deny: drop what was read of it and
-                     learn it afresh; segmap_check() now refuses the old claim */
+                     learn it afresh; segmap_check() now refuses the old claim. Said again
+                     until it is learnt or lost */
     SEGMAP_EOF,   /* at or behind the end */
 };
 

@@ -76,8 +76,7 @@ static void look(struct segmap *m, struct input *in, uint32_t n, uint64_t off)
             must(first.learnt && first.i == at.i && last.learnt && last.i == at.i);
             return;
         }
-        if (at.place != SEGMAP_DOUBT)
-            act(m, in, at.i);
+        act(m, in, at.i);
     }
     must(0); /* it does not end */
 }

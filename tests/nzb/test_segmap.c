@@ -138,9 +138,8 @@ static struct segmap_at look(struct post *p, uint64_t off)
             fetch(p, at.i);
             break;
         case SEGMAP_ASK:
-            fetch(p, at.i);
-            break;
         case SEGMAP_DOUBT:
+            fetch(p, at.i);
             break;
         case SEGMAP_HOLE:
             ck_assert(at.begin <= off && off < at.end);
@@ -498,7 +497,8 @@ START_TEST(a_doubted_claim_is_refused_from_then_on)
     ck_assert_int_eq(at.place, SEGMAP_DOUBT);
     ck_assert_uint_eq(at.i, 2);
     ck_assert_int_eq(segmap_check(p.map, 2, &lie), SEGMAP_WRONG);
-    ck_assert_int_eq(segmap_find(p.map, 2500).place, SEGMAP_HERE);
+    ck_assert_int_eq(segmap_find(p.map, 2500).place, SEGMAP_DOUBT); /* whoever asks */
+    ck_assert_int_eq(segmap_find(p.map, 500).place, SEGMAP_HERE);
     ck_assert_int_eq(learn(&p, 2, 10000, 2000, 1000), SEGMAP_PLAUSIBLE);
     ck_assert(segmap_find(p.map, 2500).learnt);
     post_fini(&p);
