@@ -7,8 +7,9 @@
  * one (384, 256, 128). What is left is 16 bytes with the remainder of all of it; libdeflate does these
  * and the rest of the message.
  *
- * Source: V. Gopal et al., Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction, Intel, 2009. The constants are
- * computed from its definitions, bit-reflected and shifted by one. */
+ * Source: V. Gopal and others, Fast CRC Computation for Generic Polynomials Using PCLMULQDQ
+ * Instruction, Intel, 2009. The constants are computed from its definitions, bit-reflected and shifted
+ * by one. */
 
 #include "nntp/crc32.h"
 
