@@ -5,7 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 skip_unless_fuse
 need openssl
-. "$(dirname "$0")/daemon.sh"
 
 size=20000000
 posted=$tmp/posted
@@ -76,4 +75,3 @@ for tls in "" --tls; do
     down
     [[ -z $(ls -A "$mnt") ]] || fail "something is left at the mountpoint"
 done
-no_reports

@@ -12,7 +12,6 @@ skip_unless_fuse
 ((EUID == 0)) || skip "mount(8) is for root"
 [[ -n ${OWN_NAMESPACE:-} ]] || skip "there are no mount namespaces here"
 [[ -x /sbin/mount.fuse ]] || skip "there is no mount.fuse here"
-. "$(dirname "$0")/daemon.sh"
 
 start_newsd main --nzb "$tmp/x.nzb" --generate film.mkv:3M
 provider main
@@ -53,4 +52,3 @@ mounted_well
 say "a start that fails is a mount that fails"
 refused 'No such file' mount -t fuse.nzbfs "$tmp/none.nzb" "$mnt" -o "config=$conf"
 refused "unknown mount option 'frobnicate'" mount -t fuse.nzbfs "$tmp/x.nzb" "$mnt" -o "config=$conf,frobnicate"
-no_reports

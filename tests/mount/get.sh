@@ -3,7 +3,6 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 need openssl "$NZBFS"
-export HOME=$tmp XDG_CONFIG_HOME=$tmp/config
 
 posted=$tmp/posted to=$tmp/to
 mkdir "$posted"

@@ -4,9 +4,13 @@
 #     skip_unless_fuse
 #
 # $NZBFS is the program under test, $NEWSD the project's news server; unset, they are looked for in PATH.
-# After sourcing, $tmp is a directory of the test's own. When the script ends, however it ends, what it
-# mounted is unmounted, what it started is ended (by process id), and $tmp is removed; if it failed, the
-# logs in $tmp are shown first. Exit status 77 means skipped.
+# After sourcing, $tmp is a directory of the test's own and $mnt a mountpoint in it. When the script ends,
+# however it ends, what it mounted is unmounted, what it started is ended (by process id), and $tmp is
+# removed; if it failed, or a sanitizer had something to say about any process, the logs in $tmp are shown
+# first. Exit status 77 means skipped.
+#
+# $NZBFS_TEST_SANITIZER, when not empty, names the sanitizers that the program was built with: it is several
+# times slower then, and memory figures mean nothing. `by_build` chooses sizes by it.
 #
 # Nothing here sleeps for a fixed time: what processes of others do is asked for every 20 ms, up to a
 # bound, and a test that runs into the bound fails with a word about what did not happen.
@@ -38,6 +42,16 @@ NEWSD=${NEWSD:-nzbfs-newsd}
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/nzbfs-test.XXXXXX")
 conf=$tmp/nzbfs.conf
+mnt=$tmp/mnt
+mkdir "$mnt"
+
+# No configuration but the test's own, and nobody's home.
+export HOME=$tmp XDG_CONFIG_HOME=$tmp/config
+
+# A daemon's standard error goes nowhere, so sanitizers write to files, which cleanup looks for.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:log_path=$tmp/sanitizer"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-}:log_path=$tmp/sanitizer"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-}:log_path=$tmp/sanitizer"
 
 declare -a pids=() mounts=()                          # what cleanup has to end
 declare -A mount_pid=()                               # mountpoint → the nzbfs that serves it
@@ -85,12 +99,22 @@ end_pid() { # PID: TERM, and KILL where that is not obeyed within 5 s
     wait "$pid" 2>/dev/null || true
 }
 
+reports_show() { # and say whether there are any
+    local report any=1
+    for report in "$tmp"/sanitizer*; do
+        [[ -s $report ]] || continue
+        any=0
+        cat -- "$report" >&2
+        printf '%s: FAILED: a sanitizer found something\n' "${0##*/}" >&2
+    done
+    return "$any"
+}
+
 cleanup() {
     local status=$? i
     trap - EXIT
     trap '' INT TERM HUP
     set +e
-    ((status == 0 || status == 77)) || logs_show
     for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
         is_mounted "${mounts[i]}" || continue
         fusermount3 -u -- "${mounts[i]}" 2>/dev/null || fusermount3 -uz -- "${mounts[i]}"
@@ -98,6 +122,8 @@ cleanup() {
     for i in "${pids[@]}"; do
         end_pid "$i"
     done
+    reports_show && status=1
+    ((status == 0 || status == 77)) || logs_show
     rm -rf -- "$tmp"
     exit "$status"
 }
@@ -128,6 +154,11 @@ skip_unless_fuse() {
     need "$NZBFS"
 }
 
+# by_build VALUE SANITIZED: the first in a plain build, the second under a sanitizer.
+by_build() {
+    if [[ -z ${NZBFS_TEST_SANITIZER:-} ]]; then echo "$1"; else echo "$2"; fi
+}
+
 # ---- waiting ---------------------------------------------------------------------------------------
 
 # Whether a process is there and is not merely waiting to be collected.
@@ -156,6 +187,12 @@ wait_for_line() { # FILE REGEX [SECONDS]
     wait_until "a line like '$2' in ${1##*/}" "${3:-30}" grep -qsE -- "$2" "$1"
 }
 
+# Milliseconds since some moment, in $now_ms.
+now_ms=0
+look_at_clock() {
+    now_ms=$((10#${EPOCHREALTIME//[!0-9]/} / 1000))
+}
+
 has_ended() {
     ! is_running "$1"
 }
@@ -182,6 +219,25 @@ same() { # FILE FILE
 # same_range FILE FILE OFFSET LENGTH: the same bytes there.
 same_range() {
     cmp -n "$4" -i "$3" -- "$1" "$2" >&2 || fail "$1 and $2 differ in $4 bytes from $3"
+}
+
+# range_of FILE OFFSET LENGTH: these bytes and no others are read, and written to standard output.
+range_of() {
+    dd if="$1" iflag=skip_bytes,count_bytes skip="$2" count="$3" bs=128K status=none
+}
+
+# reads_badly FILE OFFSET LENGTH [WORDS]: reading there fails, with "Input/output error" unless told otherwise.
+reads_badly() {
+    if range_of "$1" "$2" "$3" >"$tmp/bytes" 2>"$tmp/err"; then
+        fail "$1: $3 bytes at $2 could be read"
+    fi
+    grep -q "${4:-Input/output error}" "$tmp/err" || fail "$1: $3 bytes at $2: $(<"$tmp/err")"
+}
+
+# reads_well FILE OFFSET LENGTH SOURCE: these bytes, by a handle that reads nothing else, are SOURCE's.
+reads_well() {
+    range_of "$1" "$2" "$3" >"$tmp/bytes" || fail "$1: $3 bytes at $2 cannot be read"
+    range_of "$4" "$2" "$3" | cmp - "$tmp/bytes" >&2 || fail "$1: other bytes among $3 at $2"
 }
 
 # A number from 0 to $1 - 1 of a sequence that is the same on every run, in $picked (a subshell would
@@ -353,6 +409,37 @@ mount_nzb() {
     mount_pid[$at]=$pid
     wait_until "$at is mounted" 30 mount_settled "$at" "$pid"
     is_mounted "$at" || fail "nzbfs mount $source ended: $(tail -n 5 "$log")"
+}
+
+# up SOURCE [OPTION]...: mounts at $mnt as people do, without -f; the process that serves it is $daemon.
+daemon=
+up() {
+    local source=$1
+    shift
+    mounts+=("$mnt")
+    "$NZBFS" mount "$source" "$mnt" -c "$conf" "$@" || fail "nzbfs mount $source $*: status $?"
+    # It has returned, so it must be there now, not soon.
+    mountpoint -q "$mnt" || fail "nzbfs mount $source returned before the mount was there"
+    daemon_find
+}
+
+down() { # unmounts $mnt, and sees that process end
+    fusermount3 -u "$mnt" || fail "$mnt cannot be unmounted"
+    wait_gone "$daemon"
+}
+
+# The process that runs nzbfs and names $mnt in its arguments.
+daemon_find() {
+    local p exe
+    exe=$(readlink -f "$(command -v "$NZBFS")")
+    daemon=
+    for p in $(pgrep -f -- "$mnt"); do
+        if [[ $(readlink "/proc/$p/exe" || true) == "$exe" ]]; then
+            daemon=$p
+            pids+=("$p")
+        fi
+    done
+    [[ -n $daemon ]] || fail "no process serves $mnt"
 }
 
 mount_settled() {

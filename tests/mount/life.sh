@@ -3,7 +3,6 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 skip_unless_fuse
-. "$(dirname "$0")/daemon.sh"
 
 start_newsd main --nzb "$tmp/x.nzb" --generate film.mkv:2M --generate b.txt:100
 provider main
@@ -90,4 +89,3 @@ if "$NZBFS" mount "$tmp/dir" "$mnt" -c "$conf" 2>"$tmp/err"; then
     fail "a directory of broken ones was mounted"
 fi
 grep -q 'none of its NZB files can be read' "$tmp/err" || fail "it said: $(<"$tmp/err")"
-no_reports
