@@ -1,5 +1,6 @@
 #include "tests/nntp/talker.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static int on_begin(struct segment_fetch *f, const struct segment_info *info)
     if (op->veto)
         return op->veto;
     if (info->len > sizeof(op->room))
-        return -28; /* ENOSPC */
+        return -ENOSPC;
     op->iov = (struct iovec){.iov_base = op->room, .iov_len = sizeof(op->room)};
     f->dst = &op->iov;
     f->ndst = 1;
