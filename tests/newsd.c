@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -51,24 +52,61 @@ __attribute__((format(printf, 1, 2))) static int fail(const char *fmt, ...)
 
 /* ---- what is served ---- */
 
+/* Sizes from half of what --part-size says up to that, until the file is full. They depend on --seed and
+ * the file's place alone, so that two servers told the same cut alike. NULL: no memory. */
+static uint32_t *sizes_make(const struct newsd_options *o, int number, uint64_t size, uint32_t *n)
+{
+    uint32_t most = o->part_size ? o->part_size : 750000, least = most - most / 2;
+    uint32_t *sizes = calloc(size / least + 1, sizeof(*sizes));
+    *n = 0;
+    while (sizes && size > 0) {
+        uint64_t word;
+        spool_bytes(o->cfg.seed + (uint64_t)number, (uint64_t)*n * sizeof(word), &word,
+                    sizeof(word));
+        uint32_t len = least + (uint32_t)(word % (most - least + 1));
+        sizes[*n] = size < len ? (uint32_t)size : len;
+        size -= sizes[(*n)++];
+    }
+    return sizes;
+}
+
+static int file_add(struct program *p, struct spool_file *f)
+{
+    struct stat st;
+    uint32_t *sizes = NULL, n = 0;
+    uint64_t size = f->size;
+    if (f->path && stat(f->path, &st) < 0)
+        return -errno;
+    if (f->path)
+        size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+    f->part_size = p->o.part_size;
+    if (p->o.uneven && size > 0) {
+        sizes = sizes_make(&p->o, spool_files(p->spool), size, &n);
+        if (!sizes)
+            return -ENOMEM;
+        f->part_sizes = sizes;
+        f->nparts = n;
+    }
+    int err = spool_add(p->spool, f);
+    free(sizes);
+    return err;
+}
+
 static int files_load(struct program *p)
 {
     const struct newsd_options *o = &p->o;
     for (int i = 0; i < o->nfiles; i++) {
         const char *slash = strrchr(o->files[i], '/');
-        struct spool_file f = {.name = slash ? slash + 1 : o->files[i],
-                               .path = o->files[i],
-                               .part_size = o->part_size};
-        int err = spool_add(p->spool, &f);
+        struct spool_file f = {.name = slash ? slash + 1 : o->files[i], .path = o->files[i]};
+        int err = file_add(p, &f);
         if (err < 0)
             return fail("%s: %s", o->files[i],
                         err == -EINVAL ? "not a regular file" : strerror(-err));
     }
     for (unsigned i = 0; i < o->ngenerate; i++) {
         const struct newsd_generate *g = &o->generate[i];
-        struct spool_file f = {
-            .name = g->name, .size = g->size, .seed = g->seed, .part_size = o->part_size};
-        int err = spool_add(p->spool, &f);
+        struct spool_file f = {.name = g->name, .size = g->size, .seed = g->seed};
+        int err = file_add(p, &f);
         if (err < 0)
             return fail("%s: %s", g->name, strerror(-err));
     }

@@ -15,6 +15,7 @@ void newsd_options_help(FILE *out)
         "What is served\n"
         "  --generate NAME:SIZE[:SEED]  a file of random bytes that needs no disk; repeatable\n"
         "  --part-size N                decoded bytes of an article (750000)\n"
+        "  --uneven                     parts of that size and, at random, down to half of it\n"
         "  --nzb OUT.nzb                write the NZB of all files\n"
         "  --post                       take articles by POST\n"
         "  --encode-first               encode everything before the first client comes\n"
@@ -51,6 +52,7 @@ enum key {
     KEY_HELP = 256,
     KEY_GENERATE,
     KEY_PART_SIZE,
+    KEY_UNEVEN,
     KEY_NZB,
     KEY_POST,
     KEY_ENCODE,
@@ -88,6 +90,7 @@ static const struct option longs[] = {
     {"help", 0, NULL, KEY_HELP},
     {"generate", 1, NULL, KEY_GENERATE},
     {"part-size", 1, NULL, KEY_PART_SIZE},
+    {"uneven", 0, NULL, KEY_UNEVEN},
     {"nzb", 1, NULL, KEY_NZB},
     {"post", 0, NULL, KEY_POST},
     {"encode-first", 0, NULL, KEY_ENCODE},
@@ -181,6 +184,7 @@ static bool switch_set(struct newsd_options *o, int key)
     bool *flags[] = {
         [KEY_IPV6 - KEY_HELP] = &o->cfg.ipv6,
         [KEY_TLS - KEY_HELP] = &o->cfg.tls,
+        [KEY_UNEVEN - KEY_HELP] = &o->uneven,
         [KEY_ENCODE - KEY_HELP] = &o->encode_first,
         [KEY_GROUP - KEY_HELP] = &o->cfg.need_group,
         [KEY_READER - KEY_HELP] = &o->cfg.need_mode_reader,

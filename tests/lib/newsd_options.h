@@ -16,7 +16,7 @@ struct newsd_options {
     uint32_t part_size;
     const char *ready_file, *nzb, *stats, *control;
     uint64_t missing_every, bad_crc_every;
-    bool exit_with_parent, encode_first;
+    bool exit_with_parent, encode_first, uneven;
     const char **faults; /* WHAT:KIND */
     unsigned nfaults;
     struct newsd_generate *generate;
