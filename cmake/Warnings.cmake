@@ -27,6 +27,10 @@ if(WERROR)
   target_compile_options(project_options INTERFACE -Werror)
 endif()
 
+if(NZBFS_FUZZ)
+  # Coverage of the libraries too, not only of the target's own file.
+  target_compile_options(project_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(NZBFS_SANITIZE)
   target_compile_options(project_options INTERFACE -fsanitize=${NZBFS_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
