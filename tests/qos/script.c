@@ -34,12 +34,6 @@ struct script *script_new(const struct qos_config *cfg)
     return s;
 }
 
-void script_free(struct script *s)
-{
-    qos_free(s->q);
-    free(s);
-}
-
 static unsigned conn_index(const struct script *s, qos_conn handle)
 {
     for (unsigned i = 0; i < s->nconns; i++) {
@@ -87,14 +81,27 @@ static void on_order(struct script *s, const struct qos_order *o)
     }
 }
 
+static void check(const struct script *s)
+{
+    const char *wrong = qos_check(s->q);
+    if (wrong)
+        tell(s, 0, "%s", wrong);
+}
+
+void script_free(struct script *s)
+{
+    check(s);
+    qos_free(s->q);
+    free(s);
+}
+
 void script_run(struct script *s)
 {
     struct qos_order o;
     while (qos_next(s->q, s->now, &o)) {
         on_order(s, &o);
-        const char *wrong = qos_check(s->q);
-        if (wrong)
-            tell(s, 0, "%s", wrong);
+        if (s->norders++ % 16 == 0)
+            check(s);
     }
     if (qos_wake(s->q) <= s->now)
         tell(s, 0, "qos_wake() is not in the future");

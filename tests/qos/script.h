@@ -2,7 +2,8 @@
  * script — a story told to the scheduler: facts in its order, then what is expected of it.
  *
  * Shape     A struct script holds a scheduler, the virtual time, and what every order has said so far. After
- *           each fact script_run() takes all orders. qos_check() runs after each of them.
+ *           each fact script_run() takes all orders. qos_check(), which walks all tables, runs after every
+ *           sixteenth of them and at the end.
  * Errors    Expectations print the virtual time and the line of the story.
  */
 #ifndef TESTS_QOS_SCRIPT_H
@@ -44,6 +45,7 @@ struct script {
     struct script_op ops[SCRIPT_OPS];
     unsigned nconns, nops, nstarts;
     unsigned opens, closes; /* orders */
+    unsigned norders;
 };
 
 /** A scheduler with room for plenty. */
