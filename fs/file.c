@@ -100,7 +100,8 @@ bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *inf
     if (fits)
         lost_set(f, i, false);
     if (segmap_size(f->map, &size) && size != f->size) {
-        if (f->size != FS_SIZE_UNKNOWN)
+        f->resized = f->size != FS_SIZE_UNKNOWN;
+        if (f->resized)
             log_warn("%s: is %" PRIu64 " bytes long, not %" PRIu64 " as was thought",
                      f->posted->name, size, (uint64_t)f->size);
         f->size = size;

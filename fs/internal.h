@@ -36,6 +36,8 @@ struct fs_file {
     _Atomic uint64_t size; /* FS_SIZE_UNKNOWN until an article has told it */
     _Atomic uint32_t missing;
     _Atomic uint64_t zeroed;
+    atomic_bool
+        resized; /* the size turned out to be another: whoever was told must be told again */
 
     /* under lock */
     pthread_mutex_t lock;

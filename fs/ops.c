@@ -84,9 +84,21 @@ static void reply_open(struct op *op)
         fs_mount_handle_close(op->m, op->handle);
 }
 
+/* The first article of a file may have lied about its size. The kernel then holds a wrong one: take its
+ * attributes back (no pages: content never changes, and pages may be locked by reads that wait). */
+static void tell_resized(struct fs_mount *m, const struct fs_node *n)
+{
+    if (!n->file || !atomic_load(&n->file->resized) || !atomic_exchange(&n->file->resized, false))
+        return;
+    int err = fuse_lowlevel_notify_inval_inode(m->se, n->ino, -1, 0);
+    if (err && err != -ENOENT) /* ENOENT: it does not know the file (any more) */
+        log_debug("%s: telling the kernel of its new size: %s", n->name, strerror(-err));
+}
+
 static void reply(struct op *op)
 {
     struct fs_mount *m = op->m;
+    const struct fs_node *n = op->read->file;
     switch (op->kind) {
     case OP_GETATTR:
         reply_attr(op);
@@ -103,6 +115,7 @@ static void reply(struct op *op)
     }
     fs_read_end(op->read);
     free(op);
+    tell_resized(m, n);
 
     pthread_mutex_lock(&m->lock);
     if (!--m->parked)

@@ -103,11 +103,13 @@ static enum rig_rule rule_of(struct rig *r, const struct scripted_article *a)
 
 /* An article that says it is another: its bytes stay what they are. */
 static void serve_lie(struct rig *r, struct segment_fetch *f, const struct scripted_article *a,
-                      bool once)
+                      enum rig_rule rule)
 {
     struct segment_info lie = scripted_article_info(a);
     lie.begin += lie.len;
     lie.part++;
+    if (rule == RIG_LIE_SIZE)
+        lie.file_size += 12345;
     int err = scripted_source_begin(r->src, f, &lie);
     if (!err) {
         uint64_t at = a->begin, left = lie.len;
@@ -118,7 +120,7 @@ static void serve_lie(struct rig *r, struct segment_fetch *f, const struct scrip
             left -= n;
         }
         scripted_source_end(r->src, f, SEGMENT_DONE);
-    } else if (err == -EBADMSG && once) {
+    } else if (err == -EBADMSG && rule == RIG_LIE_ONCE) {
         scripted_source_play(r->src, f);
     } else {
         scripted_source_end(r->src, f, err == -ECANCELED ? SEGMENT_CANCELLED : SEGMENT_CORRUPT);
@@ -166,10 +168,9 @@ static void serve(struct rig *r, struct segment_fetch *f)
         hold(r, f);
         break;
     case RIG_LIE_ONCE:
-        serve_lie(r, f, &a, true);
-        break;
     case RIG_LIE:
-        serve_lie(r, f, &a, false);
+    case RIG_LIE_SIZE:
+        serve_lie(r, f, &a, rule_of(r, &a));
         break;
     }
 }

@@ -55,6 +55,7 @@ enum rig_rule {
     RIG_HOLD,     /* not served until rig_release() */
     RIG_LIE_ONCE, /* one attempt says it is the next part, an honest one follows if that is refused */
     RIG_LIE,      /* says it is the next part; corrupt where that is refused */
+    RIG_LIE_SIZE, /* the same, and that the file is 12,345 bytes longer */
 };
 
 /** What happens to part `part` (from 1; 0: all) of the file with that seed. Later rules win. */

@@ -265,6 +265,25 @@ START_TEST(bytes_anywhere_are_what_was_posted_without_the_page_cache)
 }
 END_TEST
 
+START_TEST(a_size_that_was_a_lie_is_taken_back)
+{
+    struct stat st;
+    up();
+    rig_rule(rig, 1, 1, RIG_LIE_SIZE);
+    ck_assert_int_eq(stat(path("one.bin"), &st), 0);
+    ck_assert_int_eq(st.st_size, 2345678 + 12345); /* nobody could know */
+    rig_rule(rig, 1, 1, RIG_HONEST);
+    int fd = open_file("one.bin");
+    expect_read(fd, 1, 500000, 100000);
+    do /* the kernel hears of it behind the answer to the read */
+        ck_assert_int_eq(stat(path("one.bin"), &st), 0);
+    while (st.st_size != 2345678);
+    expect_read(fd, 1, 0, 2345678);
+    close(fd);
+    down();
+}
+END_TEST
+
 START_TEST(what_was_read_once_is_the_kernels)
 {
     up();
@@ -709,6 +728,7 @@ static Suite *suite(void)
     tcase_add_test(t, a_file_opened_unseen_can_be_mapped);
     tcase_add_test(t, bytes_anywhere_are_what_was_posted);
     tcase_add_test(t, bytes_anywhere_are_what_was_posted_without_the_page_cache);
+    tcase_add_test(t, a_size_that_was_a_lie_is_taken_back);
     tcase_add_test(t, what_was_read_once_is_the_kernels);
     tcase_add_test(t, a_missing_segment_is_eio_for_its_pages_and_nothing_else);
     tcase_add_test(t, a_file_known_to_lack_bytes_fails_to_the_byte);
