@@ -223,7 +223,7 @@ same_range() {
 
 # range_of FILE OFFSET LENGTH: these bytes and no others are read, and written to standard output.
 range_of() {
-    dd if="$1" iflag=skip_bytes,count_bytes skip="$2" count="$3" bs=128K status=none
+    dd if="$1" iflag=fullblock,skip_bytes,count_bytes skip="$2" count="$3" bs=128K status=none
 }
 
 # reads_badly FILE OFFSET LENGTH [WORDS]: reading there fails, with "Input/output error" unless told otherwise.
