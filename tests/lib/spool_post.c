@@ -91,8 +91,8 @@ static struct spool_item *item_new(const void *wire, size_t len, size_t head, co
 
 int spool_post(struct spool *s, const void *wire, size_t len)
 {
-    size_t head, idlen;
-    const char *id;
+    size_t head = 0, idlen = 0;
+    const char *id = NULL;
     if (!article_scan(wire, len, &head, &id, &idlen))
         return -EINVAL;
     struct spool_item *it = item_new(wire, len, head, id, idlen);
