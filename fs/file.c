@@ -2,6 +2,7 @@
 #define LOG_TAG "fs.file"
 #include "fs/internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -82,6 +83,19 @@ out:
     return err;
 }
 
+/* One line in so long, however many segments are lost: a dead file has thousands. */
+#define LOST_PERIOD_US (UINT64_C(10) * 1000000)
+
+static void lost_log(const struct fs_file *f, uint32_t i, enum segment_result how)
+{
+    static struct log_gate gate;
+    uint64_t count = log_gate_pass(&gate, clock_now_us(), LOST_PERIOD_US);
+    if (count)
+        log_warn("%s: segment %" PRIu32 " is %s: what it holds cannot be read (%" PRIu64
+                 " lost so far)",
+                 f->posted->name, f->posted->segments[i].number, segment_result_name(how), count);
+}
+
 /* Under the lock. */
 static void lost_set(struct fs_file *f, uint32_t i, bool lost)
 {
@@ -112,11 +126,18 @@ bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *inf
 
 void fs_file_failed(struct fs_file *f, uint32_t i, enum segment_result how)
 {
-    if (how != SEGMENT_MISSING && how != SEGMENT_CORRUPT)
+    if (how != SEGMENT_MISSING && how != SEGMENT_CORRUPT) {
+        log_debug("%s: segment %" PRIu32 ": %s", f->posted->name, f->posted->segments[i].number,
+                  segment_result_name(how));
         return;
+    }
     pthread_mutex_lock(&f->lock);
+    uint32_t before = f->missing;
     lost_set(f, i, true);
+    bool fresh = f->missing != before;
     pthread_mutex_unlock(&f->lock);
+    if (fresh)
+        lost_log(f, i, how);
 }
 
 /* Under the lock: the first range that ends at or behind `off`. */

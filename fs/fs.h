@@ -49,7 +49,7 @@ void fs_free(struct fs *fs);
 /** Show the files of `z` (taken, also on failure). `dir` NULL: at the root; else in a directory of their
  *  own, named after `dir`: less ".nzb" or ".nzb.gz", made safe, and numbered where the name is taken.
  *  `path` of the NZB file (copied) is told by an xattr; `when_s` is the mtime where the NZB has no date.
- *  0 or -ENOMEM. */
+ *  0 or -ENOMEM: what was added until then stays. */
 int fs_add_nzb(struct fs *fs, const char *dir, struct nzb *z, const char *path, uint64_t when_s);
 
 struct fs_node *fs_root(struct fs *fs);
@@ -152,7 +152,7 @@ void fs_expire(struct fs *fs, uint64_t now_us);
 /* --- the mount --------------------------------------------------------------------------------- */
 
 struct fs_mount_options {
-    bool debug;       /* libfuse's own log of requests, on stderr */
+    bool debug;       /* libfuse's own log of requests, at the level debug */
     bool nonempty;    /* mount over a directory that is not empty */
     unsigned threads; /* FUSE workers; 0: 4 */
     /** The kernel's first question has been answered: the mount can be used. Runs once, on a worker. */

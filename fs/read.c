@@ -18,6 +18,7 @@
 #define LOG_TAG "fs.read"
 #include "fs/read.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <assert.h>
@@ -28,7 +29,10 @@
 
 /* Rounds without a byte gained. Finding a place in an uneven file is a search, so a few dozen are ample;
  * articles that contradict one another must come to an end. */
-#define ROUNDS_MOST 64
+#define ROUNDS_MOST   64
+
+/* A failure that each read of a file meets again is one line in so long. */
+#define LOG_PERIOD_US (UINT64_C(10) * 1000000)
 
 enum step {
     STEP_AGAIN,
@@ -131,6 +135,16 @@ static enum step finish(struct read *r, int err)
     return STEP_OVER;
 }
 
+static void timeout_log(const struct read *r)
+{
+    static struct log_gate gate;
+    uint64_t count = log_gate_pass(&gate, clock_now_us(), LOG_PERIOD_US);
+    if (count)
+        log_warn("%s: no answer for bytes from %" PRIu64 " on within %u s: timed out (%" PRIu64
+                 " reads so far)",
+                 r->file->posted->name, r->pub.off, r->fs->mount.read_timeout_s, count);
+}
+
 void fs_read_watched_get(struct fs_watched *e)
 {
     read_get(container_of(e, struct read, watched));
@@ -150,6 +164,8 @@ void fs_read_watched_end(struct fs_watched *e, int err)
     if (ours) {
         r->pub.err = err;
         count(r->fs, &r->pub);
+        if (err == ETIMEDOUT)
+            timeout_log(r);
         r->pub.done(&r->pub);
     }
     read_put(r);
@@ -273,10 +289,12 @@ static enum step narrow(struct read *r)
 
 static enum step round_once(struct read *r)
 {
+    static struct log_gate gate;
     bool gone;
     if (++r->rounds > ROUNDS_MOST) {
-        log_warn("%s: its articles contradict one another at byte %" PRIu64 ": given up",
-                 r->file->posted->name, r->pos);
+        if (log_gate_pass(&gate, clock_now_us(), LOG_PERIOD_US))
+            log_warn("%s: its articles contradict one another at byte %" PRIu64 ": given up",
+                     r->file->posted->name, r->pos);
         return finish(r, EIO);
     }
     switch (read_plan(r)) {

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -716,6 +717,64 @@ START_TEST(sixteen_readers_at_once_all_get_their_bytes)
 }
 END_TEST
 
+/* Signals fall on readers whose requests are just being taken, parked, answered. */
+
+static _Atomic bool storm_over;
+static _Atomic unsigned storm_done;
+
+static void *storm_main(void *arg)
+{
+    struct reader *r = arg;
+    char *buf = malloc(150000);
+    int fd;
+    do
+        fd = open(path("one.bin"), O_RDONLY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
+    for (unsigned k = 0; k < 150; k++) {
+        r->seed = r->seed * 1103515245u + 12345u;
+        uint64_t off = (r->seed >> 4) % 2000000;
+        ssize_t n = pread(fd, buf, 150000, (off_t)off);
+        if (n < 0)
+            r->bad += errno != EINTR;
+        else
+            r->bad += n == 0 || !scripted_bytes_match(1, off, buf, (size_t)n);
+    }
+    close(fd);
+    free(buf);
+    storm_done++;
+    while (!storm_over) /* signals still come */
+        sched_yield();
+    return NULL;
+}
+
+START_TEST(a_storm_of_signals_leaves_every_read_right_or_interrupted)
+{
+    struct reader readers[4];
+    signal_catch();
+    storm_over = false;
+    storm_done = 0;
+    up_with(&(struct rig_config){.files = files,
+                                 .nfiles = 3,
+                                 .served = true,
+                                 .budget = 12 * CACHE_CHUNK,
+                                 .mount = {.uid = -1, .gid = -1, .direct_io = true},
+                                 .now_us = no_time});
+    for (unsigned k = 0; k < 4; k++) {
+        readers[k] = (struct reader){.seed = k + 1};
+        ck_assert_int_eq(pthread_create(&readers[k].thread, NULL, storm_main, &readers[k]), 0);
+    }
+    while (storm_done < 4)
+        for (unsigned k = 0; k < 4; k++)
+            pthread_kill(readers[k].thread, SIGUSR1);
+    storm_over = true;
+    for (unsigned k = 0; k < 4; k++)
+        pthread_join(readers[k].thread, NULL);
+    for (unsigned k = 0; k < 4; k++)
+        ck_assert_uint_eq(readers[k].bad, 0);
+    down();
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("fs/mount");
@@ -747,6 +806,7 @@ static Suite *suite(void)
     tcase_add_test(t, a_mountpoint_that_will_not_do_is_told_so);
     tcase_add_test(t, a_dead_mount_in_the_way_is_told_so);
     tcase_add_test(t, sixteen_readers_at_once_all_get_their_bytes);
+    tcase_add_test(t, a_storm_of_signals_leaves_every_read_right_or_interrupted);
     suite_add_tcase(s, t);
     return s;
 }
