@@ -158,7 +158,7 @@ static void answer(struct script *s, unsigned op, enum qos_outcome how)
     if (!c->n && c->state == SC_BUSY)
         c->state = SC_IDLE;
     s->ops[op].conn = -1;
-    qos_op_done(s->q, s->now, s->ops[op].handle, how, 0);
+    qos_op_done(s->q, s->now, s->ops[op].handle, how, s->ops[op].brings);
 }
 
 void script_answer(struct script *s, unsigned op, enum qos_outcome how)

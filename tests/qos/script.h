@@ -31,9 +31,10 @@ struct script_conn {
 struct script_op {
     qos_op handle;
     struct qos_want want;
-    int conn;       /* -1: not in flight */
-    unsigned sent;  /* times */
-    unsigned order; /* of its last START among all */
+    int conn;        /* -1: not in flight */
+    unsigned sent;   /* times */
+    unsigned order;  /* of its last START among all */
+    uint64_t brings; /* bytes its answer has; 0: not told */
     bool ended;
     enum qos_verdict verdict;
 };

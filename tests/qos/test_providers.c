@@ -183,6 +183,7 @@ START_TEST(a_provider_that_refuses_is_backed_off_from_and_probed_by_one)
         ck_assert_uint_eq(s->opens, 6 + i); /* one, not five */
         script_refuse(s, 0, QOS_GONE_REFUSED);
     }
+    ck_assert_uint_eq(waits[0], S);  /* five that were refused together are one failure */
     for (unsigned i = 1; i < 6; i++) /* dice in the middle: no jitter; it doubles up to the most */
         ck_assert_uint_eq(waits[i], waits[i - 1] < 8 * S ? 2 * waits[i - 1] : 8 * S);
     script_at(s, qos_wake(s->q));

@@ -277,6 +277,22 @@ START_TEST(an_opening_that_takes_long_is_not_relied_on)
 }
 END_TEST
 
+START_TEST(a_provider_that_is_slow_to_open_is_not_sent_more_of_the_same)
+{
+    struct qos_config cfg = small(4, 0, 0, 1);
+    struct script *s = script_new(&cfg);
+    unsigned a = script_submit(s, STREAMING(), 1);
+    script_at(s, s->now + S);
+    script_submit(s, STREAMING(), 2);
+    script_at(s, s->now + 5 * S);
+    ck_assert_uint_eq(s->opens, 1);
+    script_connect(s, -1); /* it comes up after all */
+    expect_at(s, a, 0);
+    ck_assert_uint_eq(s->opens, 3);
+    script_free(s);
+}
+END_TEST
+
 /* --- pipelining --- */
 
 START_TEST(operations_are_pipelined_when_no_slot_is_free)
@@ -447,6 +463,7 @@ int main(void)
     tcase_add_test(t, a_connection_that_frees_up_serves_what_others_are_being_opened_for);
     tcase_add_test(t, a_connection_opened_for_one_class_goes_to_a_claim_that_has_come_up_meanwhile);
     tcase_add_test(t, an_opening_that_takes_long_is_not_relied_on);
+    tcase_add_test(t, a_provider_that_is_slow_to_open_is_not_sent_more_of_the_same);
     suite_add_tcase(suite, t);
     t = tcase_create("pipelining");
     tcase_add_test(t, operations_are_pipelined_when_no_slot_is_free);
