@@ -1,5 +1,7 @@
 #include "qos/internal.h"
 
+#include <assert.h>
+
 /*
  * Turns. Streams of one class share by deficit round robin in bytes: each round gives every stream that has
  * something to send one quantum, and a stream that has overdrawn its quantum sits out rounds until it is
@@ -42,6 +44,15 @@ static bool node_before(const struct heap_node *a, const struct heap_node *b)
 {
     return qos_flow_before(container_of((struct heap_node *)(uintptr_t)a, struct flow, node),
                            container_of((struct heap_node *)(uintptr_t)b, struct flow, node));
+}
+
+/** Of a free list that is sized so that it cannot be empty. */
+static struct list *first_free(struct list *head)
+{
+    struct list *e = head->next;
+    assert(e != head);
+    list_del(e);
+    return e;
 }
 
 static size_t mix(uint64_t a, uint64_t b)
@@ -201,7 +212,7 @@ static struct lane **lane_slot(struct qos *q, enum traffic_class class, uint32_t
 static struct lane *lane_new(struct qos *q, struct lane **at, enum traffic_class class,
                              uint32_t excluded)
 {
-    struct list *link = list_pop(&q->free_lanes);
+    struct list *link = first_free(&q->free_lanes);
     struct lane *l = container_of(link, struct lane, link);
     q->lanes_free--;
     *l = (struct lane){.class = class, .excluded = excluded};
@@ -274,7 +285,7 @@ static struct flow *flow_get(struct qos *q, struct stream *s, struct lane *l, en
         if (f->lane == l && f->urgency == u)
             return f;
     }
-    struct list *link = list_pop(&q->free_flows);
+    struct list *link = first_free(&q->free_flows);
     struct flow *f = container_of(link, struct flow, link);
     *f = (struct flow){.stream = s, .lane = l, .urgency = u};
     list_init(&f->ops);

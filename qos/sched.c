@@ -201,7 +201,8 @@ int qos_submit(struct qos *q, qos_time now, const struct qos_want *want, qos_op 
     struct stream *s = qos_stream_find(q, want->class, want->stream);
     if (!s)
         return -ENOSPC;
-    struct op *op = container_of(list_pop(&q->free_ops), struct op, link);
+    struct op *op = container_of(q->free_ops.next, struct op, link);
+    list_del(&op->link);
     uint32_t gen = op->gen + 1;
     *op = (struct op){.want = *want, .stream = s, .since = q->now, .gen = gen};
     list_init(&op->link);
