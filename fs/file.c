@@ -140,6 +140,34 @@ void fs_file_failed(struct fs_file *f, uint32_t i, enum segment_result how)
         lost_log(f, i, how);
 }
 
+/* How long a stall is remembered: the kernel asks again at once. And how long such a second request waits:
+ * long enough to be answered if the server has just come back. A request that was cut short does not renew
+ * the stall, so whoever keeps asking gets a full wait again soon. */
+#define STALL_US      (UINT64_C(1000) * 1000)
+#define STALL_WAIT_US (UINT64_C(100) * 1000)
+
+void fs_file_stalled(struct fs_file *f, uint64_t now_us, uint64_t begin, uint64_t end)
+{
+    pthread_mutex_lock(&f->lock);
+    if (now_us >= f->stalled_until)
+        f->stalled = (struct fs_range){begin, end};
+    f->stalled.begin = begin < f->stalled.begin ? begin : f->stalled.begin;
+    f->stalled.end = end > f->stalled.end ? end : f->stalled.end;
+    f->stalled_until = now_us + STALL_US;
+    pthread_mutex_unlock(&f->lock);
+}
+
+uint64_t fs_file_deadline(struct fs_file *f, uint64_t now_us, uint64_t begin, uint64_t end,
+                          uint64_t deadline_us)
+{
+    if (now_us >= f->stalled_until)
+        return deadline_us;
+    pthread_mutex_lock(&f->lock);
+    bool same = begin < f->stalled.end && end > f->stalled.begin;
+    pthread_mutex_unlock(&f->lock);
+    return same && deadline_us > now_us + STALL_WAIT_US ? now_us + STALL_WAIT_US : deadline_us;
+}
+
 /* Under the lock: the first range that ends at or behind `off`. */
 static size_t zeros_search(const struct fs_file *f, uint64_t off)
 {

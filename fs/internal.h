@@ -36,6 +36,7 @@ struct fs_file {
     _Atomic uint64_t size; /* FS_SIZE_UNKNOWN until an article has told it */
     _Atomic uint32_t missing;
     _Atomic uint64_t zeroed;
+    _Atomic uint64_t stalled_until; /* 0: no read of it has timed out; see fs_file_stalled() */
     atomic_bool
         resized; /* the size turned out to be another: whoever was told must be told again */
 
@@ -46,6 +47,7 @@ struct fs_file {
     uint8_t *lost;      /* a bit for each segment that no provider has */
     struct fs_range *zeros;
     size_t nzeros, zeros_cap;
+    struct fs_range stalled;
     unsigned
         learners; /* reads that are learning the map: while there are any, what is lost stays so */
 };
@@ -61,6 +63,15 @@ bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *inf
 
 /** Segment `i` ended `how`, which is not DONE. */
 void fs_file_failed(struct fs_file *f, uint32_t i, enum segment_result how);
+
+/** A read of [begin, end) has waited its full time in vain. For a moment others of these bytes need not
+ *  wait as long: a kernel whose readahead has failed asks once more for the very page, and a reader is
+ *  to get its error within one timeout, not three. */
+void fs_file_stalled(struct fs_file *f, uint64_t now_us, uint64_t begin, uint64_t end);
+
+/** The deadline of a read of [begin, end): `deadline_us`, or sooner after such a stall. */
+uint64_t fs_file_deadline(struct fs_file *f, uint64_t now_us, uint64_t begin, uint64_t end,
+                          uint64_t deadline_us);
 
 /** [begin, end) was shown as zeros. 0 or -ENOMEM. */
 int fs_file_zeroed(struct fs_file *f, uint64_t begin, uint64_t end, uint64_t *fresh);

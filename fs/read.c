@@ -85,8 +85,11 @@ static bool claim(struct read *r)
     return ours;
 }
 
-static void count(struct fs *fs, const struct fs_read *pub)
+static void count(struct fs *fs, const struct read *r)
 {
+    const struct fs_read *pub = &r->pub;
+    if (pub->err == ETIMEDOUT && !r->cut)
+        fs_file_stalled(r->file, fs->now_us(), r->waits_for.begin, r->waits_for.end);
     if (pub->err)
         atomic_fetch_add(pub->err == ETIMEDOUT ? &fs->timeouts
                          : pub->err == EINTR   ? &fs->interrupts
@@ -113,7 +116,7 @@ static void answer(struct read *r, int err, size_t good)
     r->pub.size = r->file->size;
     r->pub.iov = r->iov;
     r->pub.niov = good ? r->niov : 0;
-    count(r->fs, &r->pub);
+    count(r->fs, r);
 }
 
 /* Over, with an answer or with `err`. */
@@ -163,7 +166,7 @@ void fs_read_watched_end(struct fs_watched *e, int err)
         read_put(r); /* the cache's */
     if (ours) {
         r->pub.err = err;
-        count(r->fs, &r->pub);
+        count(r->fs, r);
         if (err == ETIMEDOUT)
             timeout_log(r);
         r->pub.done(&r->pub);
@@ -246,6 +249,21 @@ static void park(struct read *r, unsigned readies)
         read_put(r);
 }
 
+/* Before its first wait: how long it may be. */
+static void deadline_set(struct read *r)
+{
+    uint64_t asked = r->pub.deadline_us;
+    if (r->end > r->pos)
+        r->waits_for = (struct fs_range){r->pos, r->end};
+    else
+        r->waits_for = (struct fs_range){0, UINT64_MAX}; /* for the size */
+    r->watched.deadline_us = asked;
+    if (r->file->stalled_until)
+        r->watched.deadline_us =
+            fs_file_deadline(r->file, r->fs->now_us(), r->waits_for.begin, r->waits_for.end, asked);
+    r->cut = r->watched.deadline_us != asked;
+}
+
 /* Ask the cache for the wants. After PENDING the read is `ready`'s. *gone: it is over. */
 static enum cache_start fetch(struct read *r, bool *gone)
 {
@@ -255,12 +273,14 @@ static enum cache_start fetch(struct read *r, bool *gone)
     pthread_mutex_unlock(&r->lock);
     if (*gone)
         return CACHE_TOO_BIG;
+    if (!r->waited)
+        deadline_set(r);
     r->cache = (struct cache_read){.file = &r->file->cache,
                                    .class = r->pub.class,
                                    .urgency = r->pub.urgency,
                                    .stream = r->pub.handle ? r->pub.handle->stream
                                                            : r->file->cache.id | UINT64_C(1) << 63,
-                                   .deadline_us = r->pub.deadline_us,
+                                   .deadline_us = r->watched.deadline_us,
                                    .ready = on_ready,
                                    .wants = r->wants,
                                    .nwants = r->nwants};
@@ -370,7 +390,6 @@ bool fs_read_start(struct fs_read *pub)
     struct fs_handle *h = pub->handle;
     assert(pub->len <= FS_READ_MOST);
     r->pos = r->end = pub->off;
-    r->watched.deadline_us = pub->deadline_us;
     if (!r->file) {
         pub->err = EISDIR;
         return true;

@@ -20,6 +20,8 @@ struct read {
     struct fs_file *file;
     atomic_uint refs;
     struct fs_watched watched;
+    struct fs_range waits_for; /* bytes; fixed when it is first watched */
+    bool cut;                  /* its deadline was drawn in: likewise */
 
     /* under lock */
     pthread_mutex_t lock; /* a leaf but for fs_watch.lock */

@@ -386,6 +386,36 @@ START_TEST(a_read_ends_at_its_deadline)
 }
 END_TEST
 
+START_TEST(whoever_asks_again_for_what_has_just_timed_out_waits_less)
+{
+    fs_read_end(read_over(reading(0, 0)));
+    struct fs_read *a = reading(20000, 30000), *b;
+    ck_assert(!fs_read_start(a));
+    fs_expire(rig_fs(rig), fake_now_us += 60000000);
+    expect_error(a, ETIMEDOUT);
+
+    /* Not a byte of it, so not meant. */
+    a = reading(60000, 100);
+    ck_assert(!fs_read_start(a));
+    /* The page that the kernel asks for once more. */
+    b = reading(24000, 4096);
+    ck_assert(!fs_read_start(b));
+    fs_expire(rig_fs(rig), fake_now_us += 200000);
+    ck_assert_uint_eq(ends, 1);
+    expect_error(b, ETIMEDOUT);
+
+    /* Whoever comes a moment later has the full time again. */
+    fake_now_us += 1000000;
+    b = reading(24000, 4096);
+    ck_assert(!fs_read_start(b));
+    fs_expire(rig_fs(rig), fake_now_us += 200000);
+    ck_assert_uint_eq(ends, 0);
+    rig_serve_all(rig);
+    expect_bytes(a, 60000, 100);
+    expect_bytes(b, 24000, 4096);
+}
+END_TEST
+
 START_TEST(an_expired_read_lets_go_of_what_it_waited_for)
 {
     struct fs_read *r = reading(0, 100);
@@ -666,6 +696,7 @@ int main(void)
     tcase_add_test(t, a_file_whose_server_was_down_is_there_when_it_is_back);
     tcase_add_test(t, a_timeout_of_the_source_is_a_timeout);
     tcase_add_test(t, a_read_ends_at_its_deadline);
+    tcase_add_test(t, whoever_asks_again_for_what_has_just_timed_out_waits_less);
     tcase_add_test(t, an_expired_read_lets_go_of_what_it_waited_for);
     tcase_add_test(t, an_answer_before_the_deadline_is_the_only_one);
     tcase_add_test(t, one_waiting_read_ends_and_the_other_goes_on);
