@@ -92,6 +92,7 @@ enum nntp_login nntp_response_login(const struct nntp_response *r)
         return nntp_response_names_limit(r) ? NNTP_LOGIN_FULL : NNTP_LOGIN_REFUSED;
     case 400:
         return nntp_response_names_limit(r) ? NNTP_LOGIN_FULL : NNTP_LOGIN_CLOSED;
+    case 401: /* "MODE-READER": a capability is wanted first (RFC 3977 §3.2.1) */
     case 500:
     case 501:
     case 503:
@@ -138,6 +139,7 @@ enum nntp_meaning nntp_response_meaning(enum segment_verb verb, const struct nnt
     case 450:
     case 480:
         return NNTP_NEED_LOGIN;
+    case 401: /* as innd says it to a reader: "401 MODE-READER" */
     case 500:
         return NNTP_UNKNOWN;
     case 502:

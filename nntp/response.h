@@ -44,7 +44,7 @@ enum nntp_login {
     NNTP_LOGIN_MORE,    /* 381: the password, please */
     NNTP_LOGIN_FULL,    /* right perhaps, but too many connections */
     NNTP_LOGIN_REFUSED, /* 481, 482, 452, 502: a person must act */
-    NNTP_LOGIN_UNKNOWN, /* 500, 501, 503: the command itself is not known (here, or not yet) */
+    NNTP_LOGIN_UNKNOWN, /* 401, 500, 501, 503: the command itself is not known (here, or not yet) */
     NNTP_LOGIN_CLOSED,  /* 400 */
     NNTP_LOGIN_SENSELESS,
 };
@@ -57,7 +57,7 @@ enum nntp_meaning {
     NNTP_ABSENT,     /* 430, 423, 420, 411, 451: this server does not have it */
     NNTP_NEED_GROUP, /* 412 */
     NNTP_NEED_LOGIN, /* 480, 450 */
-    NNTP_UNKNOWN,    /* 500: command not known (here, or not yet) */
+    NNTP_UNKNOWN,    /* 401, 500: command not known (here, or not yet) */
     NNTP_REFUSAL,    /* 403, 501, 502, 503, …: no, and the connection lives on */
     NNTP_CROWDED,    /* 400 or 502 that names a limit: this connection is one too many */
     NNTP_CLOSING,    /* 400, 205: the server ends the connection */

@@ -121,6 +121,7 @@ START_TEST(a_wrong_password_and_a_full_house_are_told_apart)
              {"502 too many connections", NNTP_LOGIN_FULL},
              {"400 closing", NNTP_LOGIN_CLOSED},
              {"500 what?", NNTP_LOGIN_UNKNOWN},
+             {"401 MODE-READER", NNTP_LOGIN_UNKNOWN},
              {"222 0 <a@b>", NNTP_LOGIN_SENSELESS}};
 
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
@@ -146,6 +147,7 @@ START_TEST(only_a_clear_no_makes_an_article_absent)
              {"412 group?", NNTP_NEED_GROUP, NNTP_NEED_GROUP},
              {"480 login", NNTP_NEED_LOGIN, NNTP_NEED_LOGIN},
              {"500 what?", NNTP_UNKNOWN, NNTP_UNKNOWN},
+             {"401 MODE-READER", NNTP_UNKNOWN, NNTP_UNKNOWN},
              {"403 fault", NNTP_REFUSAL, NNTP_REFUSAL},
              {"502 no permission", NNTP_REFUSAL, NNTP_REFUSAL},
              {"503 fault", NNTP_REFUSAL, NNTP_REFUSAL},

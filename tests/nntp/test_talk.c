@@ -325,6 +325,23 @@ START_TEST(mode_reader_is_said_to_a_server_that_knows_no_body_and_only_once)
 }
 END_TEST
 
+/* INN's innd is a transit server until it is told otherwise, and it names what it wants. Taken for a
+ * refusal, the 401 made every article of such a server unreadable. */
+START_TEST(a_transit_server_that_wants_reader_mode_gets_it)
+{
+    ready();
+    body("a");
+    talker_says(&t);
+    talker_hears(&t, "401 MODE-READER\r\n");
+    says("MODE READER\r\n");
+    talker_hears(&t, "200 ready (posting ok)\r\n");
+    says("BODY <a>\r\n");
+    talker_hears(&t, "430 gone\r\n");
+    reported(0, QOS_NOT_HERE);
+    talker_fini(&t);
+}
+END_TEST
+
 START_TEST(a_stat_that_is_not_known_becomes_a_head)
 {
     ready();
@@ -555,6 +572,7 @@ static Suite *suite(void)
     tcase_add_test(c, a_group_that_does_not_help_is_not_selected_for_ever);
     tcase_add_test(c, a_group_that_is_wanted_but_not_known_is_declined);
     tcase_add_test(c, mode_reader_is_said_to_a_server_that_knows_no_body_and_only_once);
+    tcase_add_test(c, a_transit_server_that_wants_reader_mode_gets_it);
     tcase_add_test(c, a_stat_that_is_not_known_becomes_a_head);
     tcase_add_test(c, a_login_that_is_not_known_yet_is_made_in_reader_mode);
     tcase_add_test(c, a_server_that_plays_login_against_reader_mode_is_left);
