@@ -172,8 +172,10 @@ static void switch_event(struct event *ev, bool *is_on, bool on)
 static void arm(struct newsd_conn *c)
 {
     bool room = !c->ending && c->nanswers < NEWSD_QUEUE_MAX && c->in_len < sizeof(c->in);
+    /* One that is refused over TLS still has to read the client's side of the handshake. */
     switch_event(c->readable, &c->reading,
-                 !c->eof && !c->d->silent && (c->lingers || room) && !shakes_later(c));
+                 !c->eof && !c->d->silent && (c->lingers || room || c->handshake) &&
+                     !shakes_later(c));
     switch_event(c->writable, &c->writing, c->want_write && !c->d->silent);
     uint64_t at = next_moment(c), now = clock_now_us();
     if (at == NEVER) {
