@@ -161,7 +161,7 @@ static bool wire_read(struct run *r, struct wire *w)
         } else {
             n = recv(w->fd, r->receive, RECEIVE_BYTES, MSG_DONTWAIT);
             if (n <= 0)
-                return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+                return n < 0 && errno == EAGAIN;
         }
         if (!wire_bytes(r, w, r->receive, (size_t)n))
             return false;
