@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,7 +38,7 @@ struct figures {
 struct options {
     struct scene_options scene;
     unsigned rounds, files;
-    bool direct_io, json;
+    bool direct_io, parallel, json;
     const char *nzbfs;
 };
 
@@ -120,18 +121,59 @@ static void fuse_round(const struct options *o, const struct scene *s, uint8_t *
     scene_unmount(s, pid);
 }
 
-static void daemon_round(const struct options *o, const struct scene *s, uint8_t *buf,
-                         struct figures *f)
+/* One reader of one file of the mount. */
+struct reader {
+    pthread_t thread;
+    char path[4096];
+    uint64_t bytes;
+    double first_s;
+};
+
+static void *reader_run(void *arg)
 {
-    uint64_t asked = scene_articles(s), bytes = 0;
+    struct reader *r = arg;
+    uint8_t *buf = malloc(BLOCK);
+
+    if (!buf)
+        exit(1);
+    r->bytes = read_all(r->path, buf, &r->first_s);
+    free(buf);
+    return NULL;
+}
+
+/* All files, one after the other or at once; *first is when the first file's first bytes had come. */
+static uint64_t files_read(const struct options *o, const struct scene *s, double *first)
+{
+    struct reader *readers = calloc(s->nzb->nfiles, sizeof(*readers));
+    uint64_t bytes = 0;
+
+    if (!readers)
+        exit(1);
+    for (size_t i = 0; i < s->nzb->nfiles; i++) {
+        snprintf(readers[i].path, sizeof(readers[i].path), "%s/%s", s->mountpoint,
+                 s->nzb->files[i].name);
+        if (pthread_create(&readers[i].thread, NULL, reader_run, &readers[i]))
+            exit(1);
+        if (!o->parallel)
+            pthread_join(readers[i].thread, NULL);
+    }
+    for (size_t i = 0; i < s->nzb->nfiles; i++) {
+        if (o->parallel)
+            pthread_join(readers[i].thread, NULL);
+        bytes += readers[i].bytes;
+    }
+    *first = readers[0].first_s;
+    free(readers);
+    return bytes;
+}
+
+static void daemon_round(const struct options *o, const struct scene *s, struct figures *f)
+{
+    uint64_t asked = scene_articles(s);
     pid_t pid = scene_mount(s, o->nzbfs, o->direct_io);
     double cpu = child_cpu(pid), start = now_s(), first = 0;
-    char path[4096];
+    uint64_t bytes = files_read(o, s, &first);
 
-    for (size_t i = 0; i < s->nzb->nfiles; i++) {
-        snprintf(path, sizeof(path), "%s/%s", s->mountpoint, s->nzb->files[i].name);
-        bytes += read_all(path, buf, i ? NULL : &first);
-    }
     f->daemon_mbs = (double)bytes / 1e6 / (now_s() - start);
     f->daemon_cpu = (child_cpu(pid) - cpu) * GB / (double)bytes;
     f->first_ms = first * 1e3;
@@ -202,7 +244,8 @@ static void usage(FILE *to)
 {
     fputs(
         "usage: bench_stream [--size MB] [--files N] [--connections N] [--rounds N] [--tls]\n"
-        "                    [--latency MS] [--rate BYTES/s] [--cache MIB] [--direct-io] [--json]\n"
+        "                    [--latency MS] [--rate BYTES/s] [--cache MIB] [--direct-io]\n"
+        "                    [--parallel] [--json]\n"
         "                    --nzbfs PATH --newsd PATH\n"
         "Reads generated files through a mount fed by a loopback server, and prints what that took\n"
         "beside two floors measured in the same run.\n",
@@ -224,11 +267,11 @@ static unsigned number(const char *arg)
 static void options_read(int argc, char **argv, struct options *o)
 {
     static const struct option known[] = {
-        {"size", 1, NULL, 's'},   {"files", 1, NULL, 'f'}, {"connections", 1, NULL, 'c'},
-        {"rounds", 1, NULL, 'r'}, {"tls", 0, NULL, 't'},   {"latency", 1, NULL, 'l'},
-        {"rate", 1, NULL, 'R'},   {"cache", 1, NULL, 'm'}, {"direct-io", 0, NULL, 'd'},
-        {"json", 0, NULL, 'j'},   {"nzbfs", 1, NULL, 'n'}, {"newsd", 1, NULL, 'N'},
-        {"help", 0, NULL, 'h'},   {NULL, 0, NULL, 0},
+        {"size", 1, NULL, 's'},   {"files", 1, NULL, 'f'},    {"connections", 1, NULL, 'c'},
+        {"rounds", 1, NULL, 'r'}, {"tls", 0, NULL, 't'},      {"latency", 1, NULL, 'l'},
+        {"rate", 1, NULL, 'R'},   {"cache", 1, NULL, 'm'},    {"direct-io", 0, NULL, 'd'},
+        {"json", 0, NULL, 'j'},   {"parallel", 0, NULL, 'p'}, {"nzbfs", 1, NULL, 'n'},
+        {"newsd", 1, NULL, 'N'},  {"help", 0, NULL, 'h'},     {NULL, 0, NULL, 0},
     };
     int c;
 
@@ -260,6 +303,9 @@ static void options_read(int argc, char **argv, struct options *o)
             break;
         case 'd':
             o->direct_io = true;
+            break;
+        case 'p':
+            o->parallel = true;
             break;
         case 'j':
             o->json = true;
@@ -304,7 +350,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < o.rounds; i++) {
         client_round(&o, &scene, &figures[i]);
         fuse_round(&o, &scene, buf, &figures[i]);
-        daemon_round(&o, &scene, buf, &figures[i]);
+        daemon_round(&o, &scene, &figures[i]);
         figures[i].ratio = figures[i].daemon_cpu / (figures[i].client_cpu + figures[i].fuse_cpu);
     }
     report(&o, &scene, figures);
