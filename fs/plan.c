@@ -26,14 +26,16 @@ static int want_add(struct read *r, uint32_t i)
     return (int)r->nwants++;
 }
 
-/* Under the file's lock: a first learner may ask again for what an earlier one had to do without. */
-static void learner_enter(struct read *r)
+/* Under the file's lock: a first learner may ask again for what an earlier one had to do without. False:
+ * it is one already. */
+static bool learner_enter(struct read *r)
 {
     if (r->learner)
-        return;
+        return false;
     r->learner = true;
     if (!r->file->learners++)
         segmap_forget_lost(r->file->map);
+    return true;
 }
 
 void read_learner_leave(struct read *r)
@@ -46,17 +48,13 @@ void read_learner_leave(struct read *r)
     pthread_mutex_unlock(&r->file->lock);
 }
 
-/* Under the file's lock: byte `pos` cannot be placed. *drop: what is held of the segment is in doubt. */
-static enum plan plan_ask(struct read *r, uint64_t pos, bool *drop)
+/* Under the file's lock: where byte `pos` is. A read that has to learn, or meets a hole, looks again as a
+ * learner: what was out of reach for an earlier one may be there now. */
+static struct segmap_at place_find(struct read *r, uint64_t pos)
 {
-    learner_enter(r);
-    /* Asked again: entering may have taken back what was marked lost. */
     struct segmap_at at = segmap_find(r->file->map, pos);
-    if (at.place != SEGMAP_ASK && at.place != SEGMAP_DOUBT)
-        return PLAN_FAIL;
-    *drop = at.place == SEGMAP_DOUBT;
-    r->asked = want_add(r, at.i);
-    return PLAN_FETCH;
+    bool known = at.place == SEGMAP_HERE || at.place == SEGMAP_EOF;
+    return known || !learner_enter(r) ? at : segmap_find(r->file->map, pos);
 }
 
 static void piece_add(struct read *r, const struct segmap_at *at, uint64_t pos)
@@ -70,18 +68,23 @@ static void piece_add(struct read *r, const struct segmap_at *at, uint64_t pos)
     };
 }
 
-/* Under the file's lock. */
+/* Under the file's lock. *drop: what is held of the asked segment is in doubt. */
 static enum plan plan_pieces(struct read *r, bool *drop)
 {
-    uint64_t size, off = r->pub.off;
-    if (!segmap_size(r->file->map, &size))
-        return plan_ask(r, 0, drop);
-    r->end = off >= size ? off : r->pub.len < size - off ? off + r->pub.len : size;
-    for (uint64_t pos = r->pos; pos < r->end && r->npieces < r->width;) {
-        struct segmap_at at = segmap_find(r->file->map, pos);
-        if (at.place == SEGMAP_ASK || at.place == SEGMAP_DOUBT)
-            return plan_ask(r, pos, drop);
-        if (at.place == SEGMAP_EOF || at.begin > pos || at.end <= pos)
+    uint64_t size, off = r->pub.off, pos = 0;
+    bool sized = segmap_size(r->file->map, &size);
+    if (sized) {
+        r->end = off >= size ? off : r->pub.len < size - off ? off + r->pub.len : size;
+        pos = r->pos;
+    }
+    while (!sized || (pos < r->end && r->npieces < r->width)) {
+        struct segmap_at at = place_find(r, pos);
+        if (at.place == SEGMAP_ASK || at.place == SEGMAP_DOUBT) {
+            *drop = at.place == SEGMAP_DOUBT;
+            r->asked = want_add(r, at.i);
+            return PLAN_FETCH;
+        }
+        if (!sized || at.place == SEGMAP_EOF || at.begin > pos || at.end <= pos)
             return PLAN_FAIL;
         piece_add(r, &at, pos);
         pos = at.end;
@@ -120,6 +123,14 @@ static bool plan_stands(struct read *r)
 
 /* --- learn ------------------------------------------------------------------------------------- */
 
+/* Go round a segment that is to be learnt: or the map would ask for it for ever. */
+static void go_round(struct read *r, uint32_t i)
+{
+    pthread_mutex_lock(&r->file->lock);
+    segmap_lost(r->file->map, i);
+    pthread_mutex_unlock(&r->file->lock);
+}
+
 /* The segment to learn from cannot be had: go on without it? 0 or an errno. */
 static int asked_lost(struct read *r, const struct cache_want *w)
 {
@@ -128,22 +139,18 @@ static int asked_lost(struct read *r, const struct cache_want *w)
         return ETIMEDOUT;
     case SEGMENT_MISSING:
     case SEGMENT_CORRUPT:
+    case SEGMENT_NOSPACE: /* larger than the cache: several that are so together were narrowed before */
         r->lost += 1;
         break;
     case SEGMENT_FAILED:
         r->lost += 2;
         break;
     case SEGMENT_DONE:
-    case SEGMENT_NOSPACE:
     case SEGMENT_CANCELLED:
         return EIO;
     }
-    if (r->lost >= LOST_MOST)
-        return EIO;
-    pthread_mutex_lock(&r->file->lock);
-    segmap_lost(r->file->map, w->i);
-    pthread_mutex_unlock(&r->file->lock);
-    return 0;
+    go_round(r, w->i);
+    return r->lost < LOST_MOST ? 0 : EIO;
 }
 
 static void learn_done(struct read *r, const struct cache_want *w, bool *wrong)
@@ -186,12 +193,16 @@ int read_learn(struct read *r, bool *again)
         if ((int)k == r->asked)
             err = asked_lost(r, w);
     }
-    *again = r->asked >= 0 || !plan_stands(r);
-    if (!*again)
+    r->sound = plan_stands(r);
+    if (r->sound)
         drop_misplaced(r, &wrong);
-    if (wrong && ++r->lost >= LOST_MOST)
+    r->sound &= !wrong;
+    *again = r->asked >= 0 || !r->sound;
+    if (wrong && ++r->lost >= LOST_MOST) {
         err = EIO;
-    *again |= wrong;
+        if (r->asked >= 0)
+            go_round(r, r->wants[r->asked].i);
+    }
     return err;
 }
 

@@ -210,14 +210,44 @@ static enum step take(struct read *r)
     return STEP_AGAIN;
 }
 
+/* More than the cache can hold at once: fewer at a time. */
+static enum step narrow(struct read *r)
+{
+    r->width = 1;
+    return gather_begin(r) ? STEP_AGAIN : finish(r, ENOMEM);
+}
+
+static bool lacks_room(const struct read *r)
+{
+    bool lacks = false;
+    for (unsigned k = 0; k < r->nwants; k++)
+        lacks |= r->wants[k].result == SEGMENT_NOSPACE;
+    return lacks;
+}
+
+static void too_large_log(const struct read *r)
+{
+    static struct log_gate gate;
+    if (log_gate_pass(&gate, clock_now_us(), LOG_PERIOD_US))
+        log_warn("%s: a segment does not fit in the cache: raise cache.memory",
+                 r->file->posted->name);
+}
+
 /* All results are there. */
 static enum step digest(struct read *r)
 {
     bool again;
+    if (lacks_room(r)) {
+        if (r->nwants > 1) {
+            unpin(r);
+            return narrow(r);
+        }
+        too_large_log(r);
+    }
     int err = read_learn(r, &again);
     if (err) {
         /* What stands before the byte that cannot be placed may still be an answer. */
-        if (r->pub.partial && r->npieces && r->pos == r->pub.off && !r->gather)
+        if (r->pub.partial && r->sound && r->pos == r->pub.off && !r->gather)
             read_take(r);
         return finish(r, err);
     }
@@ -295,18 +325,6 @@ static enum cache_start fetch(struct read *r, bool *gone)
     return s;
 }
 
-/* More than the cache can hold at once: fewer at a time. */
-static enum step narrow(struct read *r)
-{
-    if (r->nwants == 1) {
-        log_warn("%s: a segment does not fit in the cache: raise cache.memory",
-                 r->file->posted->name);
-        return finish(r, EIO);
-    }
-    r->width = 1;
-    return gather_begin(r) ? STEP_AGAIN : finish(r, ENOMEM);
-}
-
 static enum step round_once(struct read *r)
 {
     static struct log_gate gate;
@@ -334,7 +352,12 @@ static enum step round_once(struct read *r)
     case CACHE_TOO_BIG:
         break;
     }
-    return gone ? STEP_GONE : narrow(r);
+    if (gone)
+        return STEP_GONE;
+    if (r->nwants > 1)
+        return narrow(r);
+    too_large_log(r);
+    return finish(r, EIO);
 }
 
 static void on_ready(struct cache_read *c)

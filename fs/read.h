@@ -35,6 +35,7 @@ struct read {
     /* of the thread that goes round */
     bool waited, learner, pinned;
     bool gather;    /* bytes are copied to buf, width blocks at a time */
+    bool sound;     /* the pieces are where the plan has them */
     int asked;      /* the want whose place is to be learnt; -1: none */
     unsigned width; /* pieces at once, at most */
     unsigned rounds, lost;

@@ -169,6 +169,38 @@ START_TEST(a_read_larger_than_the_cache_is_gathered_too)
 }
 END_TEST
 
+START_TEST(a_read_that_turns_out_larger_than_the_cache_is_gathered_too)
+{
+    /* Four segments may fit in four chunks; that each takes two is learnt from the articles. */
+    static const struct rig_file large = {
+        .name = "large", .seed = SEED, .size = 600000, .part_size = 60000};
+    teardown();
+    rig_of(&large, (struct config_mount){.readahead = 0}, 4 * CACHE_CHUNK);
+    fs_read_end(read_over(reading(0, 0)));
+    expect_bytes(read_over(reading(60000, 240000)), 60000, 240000);
+    expect_bytes(read_over(reading(30000, 180000)), 30000, 180000);
+    struct cache_stats cs;
+    cache_stats(rig_cache(rig), &cs);
+    ck_assert_uint_eq(cs.pinned, 0);
+}
+END_TEST
+
+START_TEST(one_segment_too_large_for_the_cache_costs_only_its_own_bytes)
+{
+    static const uint32_t sizes[] = {50000, 50000, 200000, 50000, 50000};
+    static const struct rig_file odd = {
+        .name = "odd", .seed = SEED, .size = 400000, .part_sizes = sizes, .nparts = 5};
+    teardown();
+    rig_of(&odd, (struct config_mount){.readahead = 0}, 4 * CACHE_CHUNK);
+    struct fs_read *r = reading(40000, 100000);
+    r->partial = true;
+    expect_bytes(read_over(r), 40000, 60000);
+    expect_error(read_over(reading(40000, 100000)), EIO);
+    expect_error(read_over(reading(299999, 2)), EIO);
+    expect_bytes(read_over(reading(300000, 100000)), 300000, 100000);
+}
+END_TEST
+
 START_TEST(a_segment_that_fits_in_no_cache_is_an_error)
 {
     static const struct rig_file huge = {
@@ -357,6 +389,35 @@ START_TEST(a_file_whose_server_was_down_is_there_when_it_is_back)
     expect_error(read_over(reading(0, 0)), EIO);
     rig_rule(rig, SEED, 0, RIG_HONEST);
     expect_bytes(read_over(reading(0, 50000)), 0, 50000);
+}
+END_TEST
+
+START_TEST(what_was_out_of_reach_while_the_size_was_learnt_is_there_later)
+{
+    rig_rule(rig, SEED, 1, RIG_FAILED);
+    struct fs_read *r = read_over(reading(0, 0)); /* by the last segment */
+    ck_assert_int_eq(r->err, 0);
+    fs_read_end(r);
+    rig_rule(rig, SEED, 1, RIG_HONEST);
+    expect_bytes(read_over(reading(0, 100)), 0, 100);
+}
+END_TEST
+
+START_TEST(what_was_out_of_reach_while_places_were_learnt_is_there_later)
+{
+    teardown();
+    rig_of(&uneven, (struct config_mount){.readahead = 0}, 0);
+    rig_rule(rig, SEED, 5, RIG_FAILED); /* bytes 19100 to 26100 */
+    expect_bytes(read_over(reading(0, 19100)), 0, 19100);
+    expect_bytes(read_over(reading(69999, 1)), 69999, 1);
+    for (uint32_t off = 69500; off >= 26500; off -= 500)
+        expect_bytes(read_over(reading(off, 500)), off, 500);
+    expect_bytes(read_over(reading(26100, 400)), 26100, 400);
+    expect_error(read_over(reading(26000, 100)), EIO);
+    expect_error(read_over(reading(26000, 100)), EIO);
+    /* All others are known, so nothing but this hole is left to ask for. */
+    rig_rule(rig, SEED, 5, RIG_HONEST);
+    expect_bytes(read_over(reading(15000, 20000)), 15000, 20000);
 }
 END_TEST
 
@@ -680,6 +741,8 @@ int main(void)
     tcase_add_test(t, what_is_in_the_cache_is_answered_at_once);
     tcase_add_test(t, a_read_of_many_small_segments_is_gathered);
     tcase_add_test(t, a_read_larger_than_the_cache_is_gathered_too);
+    tcase_add_test(t, a_read_that_turns_out_larger_than_the_cache_is_gathered_too);
+    tcase_add_test(t, one_segment_too_large_for_the_cache_costs_only_its_own_bytes);
     tcase_add_test(t, a_segment_that_fits_in_no_cache_is_an_error);
     tcase_add_test(t, parts_of_uneven_size_are_found_from_anywhere);
     tcase_add_test(t, all_of_an_uneven_file_is_what_was_posted);
@@ -694,6 +757,8 @@ int main(void)
     tcase_add_test(t, a_lost_first_segment_does_not_hide_the_size);
     tcase_add_test(t, a_dead_file_is_given_up_after_a_handful_of_articles);
     tcase_add_test(t, a_file_whose_server_was_down_is_there_when_it_is_back);
+    tcase_add_test(t, what_was_out_of_reach_while_the_size_was_learnt_is_there_later);
+    tcase_add_test(t, what_was_out_of_reach_while_places_were_learnt_is_there_later);
     tcase_add_test(t, a_timeout_of_the_source_is_a_timeout);
     tcase_add_test(t, a_read_ends_at_its_deadline);
     tcase_add_test(t, whoever_asks_again_for_what_has_just_timed_out_waits_less);
