@@ -65,7 +65,8 @@ struct nntp_pool {
     struct event alarm;
     struct nntp_task alarm_task;
     /* any thread */
-    atomic_bool rated; /* some rate is limited */
+    atomic_bool rated;   /* some rate is limited */
+    atomic_uint posting; /* calls that have let go of the lock and not yet posted what they drew */
     struct log_gate full;
     /* under lock */
     pthread_mutex_t lock; /* leaf: nothing is called or locked while it is held but qos */

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -243,10 +244,15 @@ void nntp_orders_unlock(struct nntp_pool *p, qos_time now)
     quiet_check(p);
     unsigned touched = p->touched;
     p->touched = 0;
+    if (touched)
+        atomic_fetch_add(&p->posting, 1);
     pthread_mutex_unlock(&p->lock);
+    if (!touched)
+        return;
     for (unsigned i = 0; i < p->nlanes; i++)
         if (touched & 1u << i)
             nntp_loop_post(&p->lanes[i].loop, &p->lanes[i].task);
+    atomic_fetch_sub(&p->posting, 1);
 }
 
 /* --- facts in: what connections say ----------------------------------------------------------------- */
@@ -444,6 +450,7 @@ static void lane_run(struct nntp_task *t)
     if (lane == &p->lanes[0]) {
         away = p->away;
         p->away = p->away_last = NULL;
+        quiet_check(p); /* these may have been the last that a stop waits for */
     }
     pthread_mutex_unlock(&p->lock);
     lane_conns(lane, &conns, stopping);
@@ -542,7 +549,10 @@ err0:
 
 void nntp_orders_fini(struct nntp_pool *p)
 {
-    /* Nothing is out, so nobody posts any more; but a lane may still be on its way out of a call. */
+    /* Nothing is out, so no more orders come. Somebody may still be about to post a lane whose orders
+     * another post has carried out already: its inbox must be there for that. */
+    while (atomic_load(&p->posting))
+        sched_yield();
     for (unsigned i = 0; i < p->nlanes; i++)
         nntp_loop_stop(&p->lanes[i].loop);
     close(p->alarm_fd);

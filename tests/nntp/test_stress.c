@@ -171,12 +171,50 @@ START_TEST(what_finds_no_slot_fails_and_the_rest_goes_on)
 }
 END_TEST
 
+/* A lane that drew orders for another posts it after it has let go of the lock. By then the other may have
+ * carried them out, and the stop that waited for just that may have begun to take the loops down. */
+START_TEST(a_pool_can_be_stopped_at_any_moment)
+{
+    enum { ROUNDS_OF_STOP = 60, FETCHES = 24 };
+    struct rig r;
+
+    rig_init(&r, FETCHES);
+    rig_server(&r, &(struct newsd_config){0});
+    r.cfg.providers[0].connections = 8;
+    rig_start(&r);
+    for (unsigned round = 0; round < ROUNDS_OF_STOP; round++) {
+        struct fetch t[FETCHES];
+        if (!r.pool) {
+            ck_assert_int_eq(nntp_pool_start(&r.cfg, &r.pool, r.err, sizeof(r.err)), 0);
+            r.source = nntp_pool_source(r.pool);
+        }
+        for (unsigned i = 0; i < FETCHES; i++) {
+            fetch_init(&t[i], &r, i + 1);
+            fetch_start(&t[i], &r);
+        }
+        fetch_wait(&t[round % FETCHES]);
+        nntp_pool_stop(r.pool);
+        r.pool = NULL;
+        for (unsigned i = 0; i < FETCHES; i++) {
+            ck_assert(fetch_is_over(&t[i]));
+            if (t[i].result == SEGMENT_DONE)
+                fetch_check(&t[i], i + 1);
+            else
+                ck_assert_int_eq(t[i].result, SEGMENT_CANCELLED);
+            fetch_fini(&t[i]);
+        }
+    }
+    rig_fini(&r);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("nntp/stress");
     TCase *t = tcase_create("stress");
     tcase_add_loop_test(t, in_any_weather_every_fetch_ends_once_and_what_is_done_is_right, 0, 2);
     tcase_add_test(t, what_finds_no_slot_fails_and_the_rest_goes_on);
+    tcase_add_test(t, a_pool_can_be_stopped_at_any_moment);
     suite_add_tcase(s, t);
     return s;
 }
