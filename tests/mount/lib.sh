@@ -55,7 +55,7 @@ export TSAN_OPTIONS="${TSAN_OPTIONS:-}:log_path=$tmp/sanitizer"
 
 declare -a pids=() mounts=()                          # what cleanup has to end
 declare -A mount_pid=()                               # mountpoint → the nzbfs that serves it
-declare -A newsd_port=() newsd_ca=() newsd_pid=()     # of start_newsd
+declare -A newsd_host=() newsd_port=() newsd_ca=() newsd_pid=() # of start_newsd
 declare -A newsd_in=() newsd_out=()                   # descriptors of its control lines
 declare -A nserv_port=() nserv_ca=() nserv_pid=()     # of start_nserv
 
@@ -266,6 +266,7 @@ start_newsd() {
     # The line for people comes once it can be connected to; none comes when it could not start.
     IFS= read -r -t 60 line <&"$from" || fail "newsd $name did not start: $(cat "$tmp/$name.log")"
     read -r host port ca <"$ready"
+    newsd_host[$name]=${host#host=}
     newsd_port[$name]=${port#port=}
     newsd_ca[$name]=${ca#ca=}
 }
@@ -357,27 +358,24 @@ stop_nserv() { # NAME
 
 # ---- configuration and mounting --------------------------------------------------------------------
 
-# provider NAME [KEY=VALUE]...: adds the server of that name to $conf; first come, first asked.
+# provider NAME [KEY=VALUE]...: adds the server of that name to $conf.
 provider() {
-    local name=$1 port ca setting
+    local name=$1 host port ca tls=no setting
+    local -A given=()
     shift
+    host=${newsd_host[$name]:-127.0.0.1}
     port=${newsd_port[$name]:-${nserv_port[$name]:-}}
     ca=${newsd_ca[$name]:-${nserv_ca[$name]:-}}
+    [[ -n $ca ]] && tls=yes
     [[ -n $port ]] || fail "no server is called $name"
     {
-        printf '[provider %s]\nhost = 127.0.0.1\nport = %s\n' "$name" "$port"
-        if [[ -n $ca ]]; then
-            printf 'tls = yes\nca_file = %s\n' "$ca"
-        else
-            printf 'tls = no\n'
-        fi
-        for setting; do
-            [[ $setting != connections=* ]] || continue
+        printf '[provider %s]\n' "$name"
+        # What is asked for goes before what is usual here.
+        for setting in "$@" host="$host" port="$port" tls="$tls" ${ca:+ca_file="$ca"} connections=8; do
+            [[ -z ${given[${setting%%=*}]:-} ]] || continue
+            given[${setting%%=*}]=1
             printf '%s = %s\n' "${setting%%=*}" "${setting#*=}"
         done
-        setting=" $* "
-        [[ $setting =~ \ connections=([0-9]+)\  ]] && printf 'connections = %s\n' "${BASH_REMATCH[1]}" ||
-            printf 'connections = 8\n'
         printf '\n'
     } >>"$conf"
     chmod 600 "$conf"
