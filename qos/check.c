@@ -160,7 +160,7 @@ const char *qos_check(const struct qos *q)
             return wrong;
     }
     unsigned live = 0, spare = 0, ended = 0;
-    for (unsigned i = 0; i < q->limits.ops; i++) {
+    for (unsigned i = 0; i < q->ops_used; i++) {
         const struct op *op = &q->ops[i];
         t.flying += op->state == OP_FLYING;
         if (op->state == OP_WAITING)
@@ -176,7 +176,7 @@ const char *qos_check(const struct qos *q)
     {
         ended--;
     }
-    if (live + spare != q->limits.ops || ended || t.flying != t.carried)
+    if (live + spare != q->ops_used || ended || t.flying != t.carried)
         return "I7: an operation is lost";
     const char *wrong = check_providers(q, &t);
     if (!wrong)

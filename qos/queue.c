@@ -73,8 +73,6 @@ void qos_queue_init(struct qos *q)
         list_init(&q->streams[i].flows);
         list_add_tail(&q->free_streams, &q->streams[i].link);
     }
-    for (unsigned i = 0; i < q->limits.ops + q->limits.conns; i++)
-        list_add_tail(&q->free_flows, &q->flows[i].link);
     for (size_t i = 0; i < q->nlanes; i++)
         list_add_tail(&q->free_lanes, &q->lanes[i].link);
     q->lanes_free = (unsigned)q->nlanes;
@@ -285,8 +283,9 @@ static struct flow *flow_get(struct qos *q, struct stream *s, struct lane *l, en
         if (f->lane == l && f->urgency == u)
             return f;
     }
-    struct list *link = first_free(&q->free_flows);
-    struct flow *f = container_of(link, struct flow, link);
+    /* There is one for each operation and connection: enough. */
+    struct list *used = list_pop(&q->free_flows);
+    struct flow *f = used ? container_of(used, struct flow, link) : &q->flows[q->flows_used++];
     *f = (struct flow){.stream = s, .lane = l, .urgency = u};
     list_init(&f->ops);
     list_add_tail(&s->flows, &f->link);

@@ -155,8 +155,6 @@ struct qos *qos_new(const struct qos_config *cfg, const struct qos_limits *limit
     list_init(&q->opening);
     list_init(&q->free_ops);
     list_init(&q->free_conns);
-    for (unsigned i = 0; i < limits->ops; i++)
-        list_add_tail(&q->free_ops, &q->ops[i].link);
     for (unsigned i = 0; i < limits->conns; i++)
         list_add_tail(&q->free_conns, &q->conns[i].link);
     qos_queue_init(q);
@@ -196,13 +194,13 @@ int qos_submit(struct qos *q, qos_time now, const struct qos_want *want, qos_op 
 {
     assert((unsigned)want->class < TRAFFIC_CLASSES && (unsigned)want->urgency < QOS_URGENCIES);
     fact(q, now);
-    if (list_is_empty(&q->free_ops))
+    if (list_is_empty(&q->free_ops) && q->ops_used == q->limits.ops)
         return -ENOSPC;
     struct stream *s = qos_stream_find(q, want->class, want->stream);
     if (!s)
         return -ENOSPC;
-    struct op *op = container_of(q->free_ops.next, struct op, link);
-    list_del(&op->link);
+    struct list *used = list_pop(&q->free_ops);
+    struct op *op = used ? container_of(used, struct op, link) : &q->ops[q->ops_used++];
     uint32_t gen = op->gen + 1;
     *op = (struct op){.want = *want, .stream = s, .since = q->now, .gen = gen};
     list_init(&op->link);
@@ -383,7 +381,7 @@ int qos_resize(struct qos *q, qos_time now, const struct qos_config *cfg)
     settings_apply(q);
     if (rate != q->cfg.rate_bps)
         qos_bucket_set(&q->bucket, q->cfg.rate_bps, q->now);
-    for (unsigned i = 0; i < q->limits.ops; i++) {
+    for (unsigned i = 0; i < q->ops_used; i++) {
         if (q->ops[i].state == OP_WAITING || q->ops[i].state == OP_FLYING)
             op_reconsider(q, &q->ops[i]);
     }
@@ -399,7 +397,7 @@ void qos_shut(struct qos *q, qos_time now)
 {
     fact(q, now);
     q->shut = true;
-    for (unsigned i = 0; i < q->limits.ops; i++) {
+    for (unsigned i = 0; i < q->ops_used; i++) {
         struct op *op = &q->ops[i];
         if (op->state == OP_FLYING)
             op->cancelled = true;
