@@ -151,6 +151,7 @@ struct cache_block *cache_block_new(struct cache *c, struct cache_file *f, uint3
 {
     struct cache_block *b = descriptor_get(c);
 
+    cache_spent_recycle(c, chunks);
     b->chunks = 0;
     b->niov = 0;
     if (!cache_block_resize(c, b, chunks)) {
@@ -164,7 +165,8 @@ struct cache_block *cache_block_new(struct cache *c, struct cache_file *f, uint3
     b->state = BLOCK_FETCHING;
     b->pins = 0;
     b->lacked = 0;
-    b->sent = b->begun = b->cancelled = b->stale = b->too_big = b->ahead = b->fresh = false;
+    b->sent = b->begun = b->cancelled = b->stale = b->too_big = b->ahead = b->fresh = b->spent =
+        false;
     b->entry = (struct cache_policy_entry){.key = b->key};
     list_init(&b->entry.link);
     table_add(c, b);
@@ -241,13 +243,46 @@ void cache_block_unfresh(struct cache *c, struct cache_block *b)
     cache_policy_insert(c->policy, &b->entry, b->key, (uint32_t)(b->chunks * CACHE_CHUNK));
 }
 
+static void spent_end(struct cache *c, struct cache_block *b)
+{
+    list_del(&b->link);
+    c->spent_chunks -= b->chunks;
+    b->spent = false;
+}
+
+void cache_block_spend(struct cache *c, struct cache_block *b)
+{
+    /* A dropped one went with its last pin. */
+    if (b->state != BLOCK_READY || b->pins > 0 || b->spent || b->entry.hits > 0)
+        return;
+    if (b->fresh)
+        cache_block_unfresh(c, b);
+    cache_policy_remove(c->policy, &b->entry);
+    b->spent = true;
+    list_add_tail(&c->spent, &b->link);
+    c->spent_chunks += b->chunks;
+}
+
+void cache_spent_recycle(struct cache *c, uint32_t chunks)
+{
+    /* Free chunks that were used before: the others cost a page fault each, and push something out of
+     * the processor's caches. */
+    while (c->slab.touched - (c->slab.count - c->slab.free) < chunks &&
+           c->spent_chunks > c->spent_most)
+        cache_block_drop(c, container_of(c->spent.next, struct cache_block, link));
+}
+
 void cache_block_pin(struct cache *c, struct cache_block *b)
 {
     assert(b->state == BLOCK_READY);
-    if (b->fresh)
+    if (b->spent) { /* somebody came back */
+        spent_end(c, b);
+        cache_policy_insert(c->policy, &b->entry, b->key, (uint32_t)(b->chunks * CACHE_CHUNK));
+    } else if (b->fresh) {
         cache_block_unfresh(c, b);
-    else
+    } else {
         cache_policy_hit(c->policy, &b->entry);
+    }
     if (b->pins++ == 0) {
         idle_end(c, b);
         c->blocks_pinned++;
@@ -272,7 +307,9 @@ void cache_block_drop(struct cache *c, struct cache_block *b)
     table_remove(c, b);
     if (b->pins == 0)
         idle_end(c, b);
-    if (b->fresh)
+    if (b->spent)
+        spent_end(c, b);
+    else if (b->fresh)
         list_del(&b->link);
     else
         cache_policy_remove(c->policy, &b->entry);
@@ -295,10 +332,13 @@ static bool may_evict(const struct cache_policy_entry *e)
 bool cache_room_make(struct cache *c, uint32_t chunks, bool fresh_too)
 {
     while (c->slab.free < chunks) {
-        struct cache_policy_entry *e = cache_policy_evict(c->policy, may_evict);
+        bool spent = !list_is_empty(&c->spent);
+        struct cache_policy_entry *e = spent ? NULL : cache_policy_evict(c->policy, may_evict);
         struct cache_block *b;
 
-        if (e)
+        if (spent)
+            b = container_of(c->spent.next, struct cache_block, link);
+        else if (e)
             b = container_of(e, struct cache_block, entry);
         else if (fresh_too && !list_is_empty(&c->fresh))
             b = container_of(c->fresh.next, struct cache_block, link);

@@ -38,6 +38,9 @@ struct cache *cache_new(const struct cache_config *cfg, struct source *src)
     c->negative_us = cfg->negative_us ? cfg->negative_us : NEGATIVE_US;
     list_init(&c->fetching);
     list_init(&c->fresh);
+    list_init(&c->spent);
+    c->spent_most =
+        (uint32_t)((cfg->budget / 4 < CACHE_BEHIND ? cfg->budget / 4 : CACHE_BEHIND) / CACHE_CHUNK);
     list_init(&c->pending);
     list_init(&c->line[0]);
     list_init(&c->line[1]);
@@ -62,12 +65,12 @@ void cache_free(struct cache *c)
     cache_destroy(c);
 }
 
-/* Neither of these two makes room: what they free was idle, which is as good as free to who waits. */
-
 void cache_drop(struct cache *c, struct cache_file *f, uint32_t i)
 {
     struct cache_block *b;
+    struct cache_work w;
 
+    cache_work_init(&w);
     pthread_mutex_lock(&c->lock);
     cache_negative_remove(&c->negative, f->id, i);
     b = cache_block_find(c, f->id, i);
@@ -75,7 +78,11 @@ void cache_drop(struct cache *c, struct cache_file *f, uint32_t i)
         cache_block_drop(c, b);
     else if (b)
         b->stale = true;
+    /* What it frees was idle, as good as free to who waits; but who waits for this very segment may now
+     * need less than it held. */
+    cache_line_pump(c, &w);
     pthread_mutex_unlock(&c->lock);
+    cache_work_run(c, &w);
 }
 
 /** Drop what is ready and cancel what nobody waits for. True: nothing of the file is under way. */

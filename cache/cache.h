@@ -10,7 +10,10 @@
  *           refused when room would have to come from blocks in use.
  * Order     One fetch per segment however many want it; a more urgent one promotes it. Streaming reads
  *           of urgency demand wait in front of all others, but not for ever.
- * Policy    cache/policy.h: scan-resistant, pure.
+ * Policy    cache/policy.h: scan-resistant, pure. Blocks that are *spent* stand before it: once there is
+ *           CACHE_BEHIND of them their memory is used again, also while there is memory that was never
+ *           touched. So a long sequential read lives in a few megabytes that stay in the processor's
+ *           caches, and the rest of the budget is left for what is read again.
  * Threads   Any. One mutex: never held across begin() and done() of a source's caller, `ready`,
  *           describe() or check(). fetch, promote and cancel of the source are called with it held, so
  *           the order is cache, then source; a source calls nobody back with its own lock held, and so
@@ -29,7 +32,8 @@
 #include <stdbool.h>
 #include <sys/uio.h>
 
-#define CACHE_CHUNK ((size_t)32 << 10)
+#define CACHE_CHUNK  ((size_t)32 << 10)
+#define CACHE_BEHIND ((size_t)16 << 20) /* or a quarter of the budget, if that is less */
 
 struct cache;
 struct cache_block;
@@ -68,6 +72,8 @@ struct cache_want {
     enum segment_result result; /* out */
     struct segment_info info;   /* out, where DONE (name is NULL) */
     struct cache_block *block;  /* out, where DONE: pinned until cache_read_end() */
+    bool spent; /* in, before cache_read_end(): it has been read to its end and somebody above keeps what
+                   was read (the kernel does), so its memory is the first to be used again */
     struct list link;           /* the cache's own, from here on */
     struct cache_read *read;
     uint32_t room; /* chunks to reserve */

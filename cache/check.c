@@ -4,7 +4,7 @@
 
 struct tally {
     uint64_t chunks;
-    uint32_t used, fetching, idle, fresh, fresh_chunks, pinned, waiters;
+    uint32_t used, fetching, idle, fresh, fresh_chunks, spent, spent_chunks, pinned, waiters;
 };
 
 static uint32_t length(const struct list *head)
@@ -48,6 +48,12 @@ static const char *check_block(const struct cache *c, const struct cache_block *
         t->fresh_chunks += b->chunks;
         if (b->state != BLOCK_READY || b->pins > 0)
             return "a block is fresh and in use";
+    }
+    if (b->spent) {
+        t->spent++;
+        t->spent_chunks += b->chunks;
+        if (b->state != BLOCK_READY || b->pins > 0 || b->fresh)
+            return "a block is spent and in use";
     }
     return NULL;
 }
@@ -95,6 +101,8 @@ static const char *check_all(const struct cache *c)
         return "descriptors were lost";
     if (t.idle != c->idle || t.fresh_chunks != c->fresh_chunks || t.fresh != length(&c->fresh))
         return "idle or fresh memory is miscounted";
+    if (t.spent_chunks != c->spent_chunks || t.spent != length(&c->spent))
+        return "spent memory is miscounted";
     if (t.fetching != c->nfetching || t.fetching != length(&c->fetching))
         return "fetches are miscounted";
     if (t.pinned != c->blocks_pinned)

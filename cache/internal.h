@@ -7,8 +7,8 @@
  *     state      in table  in list           memory            leaves by
  *     FREE       no        pool              none              block_new
  *     FETCHING   yes       fetching          reserved          done(): READY or FREE, or another try
- *     READY      yes       policy, or fresh  exact; idle when  eviction, drop: FREE (DOOMED if pinned)
- *                                            nobody pins it
+ *     READY      yes       policy, fresh or  exact; idle when  eviction, drop: FREE (DOOMED if pinned)
+ *                          spent             nobody pins it
  *     DOOMED     no        none              exact             the last unpin: FREE
  *
  * A *fresh* block was brought by readahead and nobody has read it yet. Other readahead may not push it
@@ -99,7 +99,7 @@ struct cache_block {
     enum block_state state;
 
     struct cache_block *chain; /* in its bucket */
-    struct list link;          /* pool, fetching or fresh */
+    struct list link;          /* pool, fetching, fresh or spent */
     struct list send;          /* a thread's list of what it is about to send */
     struct list waiters;       /* wants */
     struct cache_policy_entry entry;
@@ -122,6 +122,7 @@ struct cache_block {
     bool too_big;   /* larger than the budget: never to be had */
     bool ahead;     /* wanted by readahead */
     bool fresh;
+    bool spent; /* READY, not in the policy: first to go */
 
     unsigned niov, iov_cap;
     struct iovec *iov; /* runs of whole chunks; `few`, or allocated */
@@ -151,6 +152,8 @@ struct cache {
 
     struct list fetching; /* oldest first */
     struct list fresh;    /* likewise */
+    struct list spent;    /* likewise: nobody pins them */
+    uint32_t spent_chunks, spent_most;
     uint32_t nfetching;
     uint32_t idle;         /* chunks of READY blocks that nobody pins */
     uint32_t fresh_chunks; /* of these, the fresh ones' */
@@ -196,6 +199,13 @@ void cache_block_drop(struct cache *c, struct cache_block *b);
 
 /** It is no longer expected to be read: as evictable as any other. */
 void cache_block_unfresh(struct cache *c, struct cache_block *b);
+
+/** The last reader has had all of it: its memory is the first to be used again. Only what one reader used
+ *  once; what was hit before stays in the policy's hands. */
+void cache_block_spend(struct cache *c, struct cache_block *b);
+
+/** Before `chunks` are taken: let go of spent blocks rather than touch memory that was never used. */
+void cache_spent_recycle(struct cache *c, uint32_t chunks);
 
 /** Evict until `chunks` are free. Without `fresh_too`, fresh blocks stay. False: not enough to evict. */
 bool cache_room_make(struct cache *c, uint32_t chunks, bool fresh_too);

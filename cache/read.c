@@ -455,7 +455,11 @@ void cache_read_end(struct cache *c, struct cache_read *r)
     pthread_mutex_lock(&c->lock);
     for (unsigned k = 0; k < r->nwants; k++)
         if (r->wants[k].block) {
-            cache_block_unpin(c, r->wants[k].block);
+            struct cache_block *b = r->wants[k].block;
+
+            cache_block_unpin(c, b);
+            if (r->wants[k].spent)
+                cache_block_spend(c, b);
             r->wants[k].block = NULL;
         }
     cache_line_pump(c, &w);

@@ -111,6 +111,7 @@ struct fs_read {
     enum urgency urgency;     /* URGENCY_DEMAND */
     uint64_t deadline_us;     /* now + mount.read_timeout_s */
     bool partial; /* what stands before the first bad byte is an answer; else only all of it */
+    bool once;    /* the asker keeps what it reads: a segment read in sequence to its end may be forgotten */
     /** Ends the read when fs_read_start() did not. Runs once, on a thread of the source, of the watch, or
      *  of who cancels; with no lock held; not inside fs_read_start(). May call fs_read_end(). */
     void (*done)(struct fs_read *r);

@@ -10,6 +10,9 @@
 /* A handle may always be this far ahead, however many there are: a segment or two. */
 #define SHARE_LEAST ((uint64_t)2 << 20)
 
+/* Reads of one run that the kernel sends in parallel are no further apart than this. */
+#define NEARBY      ((uint64_t)512 << 10)
+
 /* Segments asked for by one read, at most: a file of tiny ones must not keep its reader busy. */
 #define BATCH       256
 
@@ -111,6 +114,15 @@ static void batch_fill(struct fs_handle *h, uint64_t off, uint64_t pos, struct b
     charge_set(h, h->ahead > pos ? h->ahead - pos : 0);
     while (b->n < BATCH && h->ahead < h->ahead_end && has_room(h) && batch_add(h, b))
         charge_set(h, h->ahead > pos ? h->ahead - pos : 0);
+}
+
+uint64_t fs_handle_run(struct fs_handle *h, uint64_t off)
+{
+    pthread_mutex_lock(&h->lock);
+    uint64_t run =
+        off <= h->window.next + NEARBY && off + NEARBY >= h->window.next ? h->window.run : 0;
+    pthread_mutex_unlock(&h->lock);
+    return run;
 }
 
 void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len)

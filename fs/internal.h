@@ -184,6 +184,9 @@ struct fs_handle {
 /** A read of [off, off+len) has been asked for: fetch ahead of it. */
 void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len);
 
+/** How many bytes of the run that a read at `off` goes on with have been read before it. */
+uint64_t fs_handle_run(struct fs_handle *h, uint64_t off);
+
 /* --- fs.c -------------------------------------------------------------------------------------- */
 
 struct fs_mount;

@@ -272,6 +272,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
     op->read->off = (uint64_t)off;
     op->read->len = size < FS_READ_MOST ? (uint32_t)size : FS_READ_MOST;
     op->read->partial = op->handle->direct;
+    op->read->once = !op->handle->direct; /* the kernel keeps it */
     op_run(op);
 }
 

@@ -66,10 +66,22 @@ static void read_put(struct read *r)
     pthread_mutex_unlock(&fs->idle);
 }
 
+/* Give the blocks back. Of a segment that has been read from its first byte to its last, and that the asker
+ * keeps, the cache need not. */
+static void pins_give(struct read *r)
+{
+    for (unsigned k = 0; r->pub.once && k < r->npieces; k++) {
+        const struct read_piece *p = &r->pieces[k];
+        if (p->want >= 0 && p->end == p->to && r->run >= p->to - p->from)
+            r->wants[p->want].spent = true;
+    }
+    cache_read_end(r->fs->cache, &r->cache);
+}
+
 static void unpin(struct read *r)
 {
     if (r->pinned)
-        cache_read_end(r->fs->cache, &r->cache);
+        pins_give(r);
     r->pinned = false;
 }
 
@@ -423,6 +435,7 @@ bool fs_read_start(struct fs_read *pub)
     }
     uint64_t off = pub->off;
     uint32_t len = pub->len;
+    r->run = len + (h ? fs_handle_run(h, off) : 0);
     read_get(r);
     enum step s = STEP_AGAIN;
     while (s == STEP_AGAIN)
@@ -447,7 +460,7 @@ void fs_read_end(struct fs_read *pub)
     if (r->kept) {
         r->kept = false;
         r->pinned = false;
-        cache_read_end(r->fs->cache, &r->cache);
+        pins_give(r);
     }
     read_put(r);
 }

@@ -81,6 +81,8 @@ static void look_at_readers(struct history *h)
 static void let_go(struct history *h, unsigned k)
 {
     expect_right(h, &h->readers[k]);
+    for (unsigned n = 0; n < h->readers[k].read.nwants; n++)
+        h->readers[k].wants[n].spent = roll(h, 3) == 0;
     cache_read_end(h->cache, &h->readers[k].read);
     h->over++;
     h->life[k] = IDLE;

@@ -80,6 +80,8 @@ static void read_some(struct worker *w, struct rig_file *f)
         break;
     }
     look_at(w, &r);
+    for (unsigned k = 0; k < r.read.nwants; k++)
+        r.wants[k].spent = roll(w, 3) == 0;
     cache_read_end(c, &r.read);
 }
 
