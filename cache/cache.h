@@ -72,9 +72,10 @@ struct cache_want {
     enum segment_result result; /* out */
     struct segment_info info;   /* out, where DONE (name is NULL) */
     struct cache_block *block;  /* out, where DONE: pinned until cache_read_end() */
-    bool spent; /* in, before cache_read_end(): it has been read to its end and somebody above keeps what
+    bool
+        spent; /* in, before cache_read_end(): it has been read to its end and somebody above keeps what
                    was read (the kernel does), so its memory is the first to be used again */
-    struct list link;           /* the cache's own, from here on */
+    struct list link; /* the cache's own, from here on */
     struct cache_read *read;
     uint32_t room; /* chunks to reserve */
     bool sure;     /* `room` was learnt from the article, not guessed from the NZB */
