@@ -70,6 +70,12 @@ bool qos_provider_can_open(const struct qos *q, const struct provider *p)
     return sockets == p->ceiling && !p->probing && q->now >= p->probe_at;
 }
 
+static void idlers_close(struct qos *q, struct provider *p)
+{
+    while (!list_is_empty(&p->idlers))
+        qos_conn_close(q, container_of(p->idlers.next, struct conn, link));
+}
+
 static void set_down(struct qos *q, struct provider *p, bool down)
 {
     if (p->down == down)
@@ -77,11 +83,8 @@ static void set_down(struct qos *q, struct provider *p, bool down)
     p->down = down;
     p->trial = 0;
     q->epoch++;
-    if (!down)
-        return;
-    /* What has idled there is no better than what broke. */
-    while (!list_is_empty(&p->idlers))
-        qos_conn_close(q, container_of(p->idlers.next, struct conn, link));
+    if (down)
+        idlers_close(q, p); /* what has idled there is no better than what broke */
 }
 
 /** Up to a quarter more or less, so that many who lost one provider do not come back as one. */
@@ -147,6 +150,10 @@ void qos_provider_failed(struct qos *q, struct provider *p, bool opening, qos_ti
             return;
         }
         p->broken++;
+        /* After a suspend, or behind a router that forgot them, connections that idled are all as dead
+         * as the first that was tried. An operation must not find that out one by one. */
+        if (why == QOS_GONE_SILENT)
+            idlers_close(q, p);
         if (++p->faults < FAULTS_MOST)
             return;
         back_off(q, p, opened, false, dice);

@@ -429,6 +429,33 @@ START_TEST(a_connection_found_stale_costs_its_operation_nothing)
 }
 END_TEST
 
+START_TEST(after_one_silent_connection_no_other_that_idled_is_trusted)
+{
+    struct qos_config cfg = providers(4, 0, 0);
+    struct script *s = script_new(&cfg);
+    unsigned first = script_submit(s, DEMAND(), 3);
+    script_connect(s, 0);
+    for (unsigned i = 0; i < 3; i++)
+        script_answer(s, first + i, QOS_OK);
+    ck_assert_uint_eq(script_count(s, 0, SC_IDLE), 3);
+    script_at(s, 30 * S);
+    unsigned a = script_submit(s, DEMAND(), 1);
+    expect_at(s, a, 0);
+    script_at(s, 45 * S);
+    script_gone(s, (unsigned)s->ops[a].conn, QOS_GONE_SILENT, false);
+    ck_assert_uint_eq(script_count(s, 0, SC_IDLE), 0);
+    ck_assert_uint_eq(s->closes, 2);
+    /* The next attempt is on a connection that was opened after the silence. */
+    expect_at(s, a, -1);
+    ck_assert_uint_eq(script_count(s, 0, SC_OPENING), 1);
+    script_connect(s, 0);
+    expect_at(s, a, 0);
+    script_answer(s, a, QOS_OK);
+    expect_end(s, a, QOS_DONE);
+    script_free(s);
+}
+END_TEST
+
 START_TEST(a_server_that_closes_on_every_command_does_not_keep_an_operation_for_ever)
 {
     struct qos_config cfg = providers(1, 0, 0);
@@ -522,6 +549,7 @@ int main(void)
     tcase_add_test(t, a_socket_whose_end_was_not_seen_counts_until_it_has_lingered);
     tcase_add_test(t, an_idle_connection_is_closed_after_its_time_and_not_before);
     tcase_add_test(t, a_connection_found_stale_costs_its_operation_nothing);
+    tcase_add_test(t, after_one_silent_connection_no_other_that_idled_is_trusted);
     tcase_add_test(t, a_server_that_closes_on_every_command_does_not_keep_an_operation_for_ever);
     tcase_add_test(t, a_lost_connection_gives_its_operations_back_in_their_order);
     tcase_add_test(t, a_late_fact_is_harmless);
