@@ -459,11 +459,34 @@ static void unknown(struct nntp_conn *c, struct nntp_exchange *x, const struct n
     }
 }
 
+/* "222 0 <id>": where the server names an article, is it another one? One whose answers have got out of
+ * step would otherwise fill one file with another's bytes, whose size and CRC are all right. Servers that
+ * never yet named what they were asked for may write there what they like. */
+static bool names_another(const struct nntp_conn *c, const struct nntp_exchange *x,
+                          const struct nntp_response *r)
+{
+    const char *id = x->f->want.message_id;
+    const char *open = memchr(r->text, '<', r->len);
+    size_t left = open ? (size_t)(r->text + r->len - open) - 1 : 0, n = strlen(id);
+
+    if (left < 1 || !memchr(open, '>', left + 1))
+        return false;
+    if (left > n && memcmp(open + 1, id, n) == 0 && open[1 + n] == '>') {
+        atomic_store_explicit(&c->site->echoes, true, memory_order_relaxed);
+        return false;
+    }
+    return atomic_load_explicit(&c->site->echoes, memory_order_relaxed);
+}
+
 static void answer_command(struct nntp_conn *c, struct nntp_exchange *x,
                            const struct nntp_response *r)
 {
     enum nntp_meaning m = nntp_response_meaning(x->verb, r);
 
+    if ((m == NNTP_TEXT || m == NNTP_PRESENT) && names_another(c, x, r)) {
+        end_by(c, QOS_GONE_BROKEN, false, "answered for another article: ", r, "");
+        return;
+    }
     if (m == NNTP_TEXT || m == NNTP_ABSENT)
         atomic_store_explicit(&c->site->proven, true, memory_order_relaxed);
     switch (m) {

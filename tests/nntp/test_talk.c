@@ -67,6 +67,37 @@ START_TEST(commands_go_out_at_once_and_answers_are_taken_in_order)
 }
 END_TEST
 
+START_TEST(an_answer_for_another_article_is_not_taken)
+{
+    ready();
+    body("a");
+    body("b@x");
+    body("c");
+    talker_hears(&t, "222 0 <a>\r\n" ARTICLE);
+    reported(0, QOS_OK);
+    talker_hears(&t, "222 0 <c>\r\n" ARTICLE);
+    ended(QOS_GONE_BROKEN, "another article");
+    ck_assert(!t.ops[1].reported && t.ops[1].begins == 0);
+    talker_fini(&t);
+}
+END_TEST
+
+START_TEST(a_server_that_names_no_article_or_always_its_own_is_taken_at_its_word)
+{
+    static const char *const lines[] = {"222 body follows", "222",     "222 0 <",
+                                        "222 0 <1.local>",  "222 0 a", "222 >a<",
+                                        "222 0 <a",         "222 0 <>"};
+    for (unsigned i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+        ready();
+        body("a");
+        talker_hears(&t, lines[i]);
+        talker_hears(&t, "\r\n" ARTICLE);
+        reported(0, QOS_OK);
+        talker_fini(&t);
+    }
+}
+END_TEST
+
 START_TEST(any_split_of_the_bytes_is_the_same)
 {
     static const char text[] = "222 0 <a>\r\n" ARTICLE "430 no\r\n220, 0 <c>\r\n" ARTICLE;
@@ -555,6 +586,8 @@ static Suite *suite(void)
     Suite *s = suite_create("nntp/talk");
     TCase *c = tcase_create("talk");
     tcase_add_test(c, commands_go_out_at_once_and_answers_are_taken_in_order);
+    tcase_add_test(c, an_answer_for_another_article_is_not_taken);
+    tcase_add_test(c, a_server_that_names_no_article_or_always_its_own_is_taken_at_its_word);
     tcase_add_test(c, any_split_of_the_bytes_is_the_same);
     tcase_add_test(c, lines_may_end_in_a_bare_newline);
     tcase_add_test(c, a_login_comes_first_and_nothing_is_sent_behind_it);
