@@ -1,4 +1,5 @@
-/** mount — a FUSE session: what mount.c (its life), loop.c (its workers) and ops.c (its answers) share. */
+/** mount — a FUSE session: what mount.c (its life), loop.c (its workers), ops.c and names.c (its answers)
+ *  share. */
 #ifndef FS_MOUNT_H
 #define FS_MOUNT_H
 
@@ -37,6 +38,31 @@ struct fs_mount_handle {
 };
 
 extern const struct fuse_lowlevel_ops fs_mount_ops;
+
+/* Content never changes. */
+#define FS_MOUNT_FOREVER_S (86400.0 * 30)
+
+static inline struct fs_mount *fs_mount_of(fuse_req_t req)
+{
+    return fuse_req_userdata(req);
+}
+
+/** By the kernel's number for it, or NULL. */
+static inline struct fs_node *fs_mount_node(fuse_req_t req, fuse_ino_t ino)
+{
+    return fs_tree_node(fs_mount_of(req)->fs, ino);
+}
+
+/* --- names.c: requests about names ------------------------------------------------------------- */
+
+void fs_mount_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fs_mount_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup);
+void fs_mount_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void fs_mount_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_mount_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                      struct fuse_file_info *fi);
+void fs_mount_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                          struct fuse_file_info *fi);
 
 /** Take the handle off the mount's list and close it. */
 void fs_mount_handle_close(struct fs_mount *m, struct fs_mount_handle *h);

@@ -28,11 +28,6 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-/* Content never changes. */
-#define FOREVER_S (86400.0 * 30)
-/* Names that are not there are asked for again and again by media servers, but may come. */
-#define ABSENT_S  10.0
-
 enum op_kind { OP_GETATTR, OP_OPEN, OP_READ };
 
 /* A request that may have to wait. */
@@ -45,16 +40,6 @@ struct op {
     struct fs_mount_handle *handle; /* OPEN, READ */
     struct fuse_file_info fi;       /* OPEN */
 };
-
-static struct fs_mount *mount_of(fuse_req_t req)
-{
-    return fuse_req_userdata(req);
-}
-
-static struct fs_node *node_of(fuse_req_t req, fuse_ino_t ino)
-{
-    return fs_tree_node(mount_of(req)->fs, ino);
-}
 
 static struct fs_mount_handle *handle_of(const struct fuse_file_info *fi)
 {
@@ -70,7 +55,7 @@ static void reply_attr(struct op *op)
     if (op->read->err)
         fuse_reply_err(op->req, op->read->err);
     else
-        fuse_reply_attr(op->req, &st, known ? FOREVER_S : 0);
+        fuse_reply_attr(op->req, &st, known ? FS_MOUNT_FOREVER_S : 0);
 }
 
 static void reply_open(struct op *op)
@@ -151,7 +136,7 @@ static void on_interrupt(fuse_req_t req, void *data)
 
 static struct op *op_new(fuse_req_t req, struct fs_node *n, enum op_kind kind)
 {
-    struct fs_mount *m = mount_of(req);
+    struct fs_mount *m = fs_mount_of(req);
     struct op *op = calloc(1, sizeof(*op));
     if (!op)
         return NULL;
@@ -183,13 +168,13 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 {
     (void)fi;
     struct stat st;
-    struct fs_node *n = node_of(req, ino);
+    struct fs_node *n = fs_mount_node(req, ino);
     if (!n) {
         fuse_reply_err(req, ENOENT);
         return;
     }
-    if (fs_node_stat(mount_of(req)->fs, n, &st)) {
-        fuse_reply_attr(req, &st, FOREVER_S);
+    if (fs_node_stat(fs_mount_of(req)->fs, n, &st)) {
+        fuse_reply_attr(req, &st, FS_MOUNT_FOREVER_S);
         return;
     }
     struct op *op = op_new(req, n, OP_GETATTR);
@@ -231,8 +216,8 @@ void fs_mount_handle_close(struct fs_mount *m, struct fs_mount_handle *h)
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    struct fs_mount *m = mount_of(req);
-    struct fs_node *n = node_of(req, ino);
+    struct fs_mount *m = fs_mount_of(req);
+    struct fs_node *n = fs_mount_node(req, ino);
     if (!n || fs_node_is_dir(n)) {
         fuse_reply_err(req, n ? EISDIR : ENOENT);
         return;
@@ -261,7 +246,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                     struct fuse_file_info *fi)
 {
-    struct fs_node *n = node_of(req, ino);
+    struct fs_node *n = fs_mount_node(req, ino);
     struct op *op = n ? op_new(req, n, OP_READ) : NULL;
     if (!op) {
         fuse_reply_err(req, n ? ENOMEM : ENOENT);
@@ -279,133 +264,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     (void)ino;
-    fs_mount_handle_close(mount_of(req), handle_of(fi));
+    fs_mount_handle_close(fs_mount_of(req), handle_of(fi));
     fuse_reply_err(req, 0);
-}
-
-/* --- names ------------------------------------------------------------------------------------- */
-
-static void entry_fill(struct fs *fs, const struct fs_node *n, struct fuse_entry_param *e)
-{
-    *e = (struct fuse_entry_param){.ino = n->ino, .generation = 1, .entry_timeout = FOREVER_S};
-    e->attr_timeout = fs_node_stat(fs, n, &e->attr) ? FOREVER_S : 0;
-}
-
-static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-    struct fs *fs = mount_of(req)->fs;
-    struct fs_node *dir = node_of(req, parent);
-    struct fs_node *n = dir ? fs_lookup(fs, dir, name) : NULL;
-    struct fuse_entry_param e = {.entry_timeout = ABSENT_S};
-    if (!dir) {
-        fuse_reply_err(req, ENOENT);
-        return;
-    }
-    if (n)
-        entry_fill(fs, n, &e);
-    fuse_reply_entry(req, &e);
-}
-
-/* Nodes live as long as the mount, so nothing is counted. */
-static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
-{
-    (void)ino;
-    (void)nlookup;
-    fuse_reply_none(req);
-}
-
-static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
-{
-    (void)count;
-    (void)forgets;
-    fuse_reply_none(req);
-}
-
-static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-    struct fs_node *n = node_of(req, ino);
-    if (!n || !fs_node_is_dir(n)) {
-        fuse_reply_err(req, n ? ENOTDIR : ENOENT);
-        return;
-    }
-    fi->cache_readdir = 1;
-    fi->keep_cache = 1;
-    fuse_reply_open(req, fi);
-}
-
-/* What is read of a directory, into one buffer. */
-struct listing {
-    fuse_req_t req;
-    struct fs *fs;
-    bool plus;
-    char *buf;
-    size_t cap, len;
-};
-
-/* `next` is where the listing goes on behind this entry. False: no room. */
-static bool listing_add(struct listing *l, const char *name, const struct fs_node *n, uint64_t next)
-{
-    struct fuse_entry_param e;
-    entry_fill(l->fs, n, &e);
-    size_t need;
-    if (l->plus) {
-        /* "." and ".." are no look-ups; and of what is not known the kernel is told the name only. */
-        if (n->name != name || e.attr_timeout <= 0)
-            e.ino = 0;
-        need =
-            fuse_add_direntry_plus(l->req, l->buf + l->len, l->cap - l->len, name, &e, (off_t)next);
-    } else {
-        need =
-            fuse_add_direntry(l->req, l->buf + l->len, l->cap - l->len, name, &e.attr, (off_t)next);
-    }
-    if (need > l->cap - l->len)
-        return false;
-    l->len += need;
-    return true;
-}
-
-static void list_dir(struct listing *l, const struct fs_node *dir, uint64_t off)
-{
-    if (off == 0 && !listing_add(l, ".", dir, 1))
-        return;
-    if (off <= 1 && !listing_add(l, "..", dir->parent, 2))
-        return;
-    uint64_t pos = off < 2 ? 0 : off - 2;
-    for (struct fs_node *n; (n = fs_next(l->fs, dir, &pos));)
-        if (!listing_add(l, n->name, n, pos + 2))
-            return;
-}
-
-static void readdir_any(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool plus)
-{
-    struct fs_node *dir = node_of(req, ino);
-    struct listing l = {.req = req, .fs = mount_of(req)->fs, .plus = plus, .cap = size};
-    if (!dir || off < 0) {
-        fuse_reply_err(req, dir ? EINVAL : ENOENT);
-        return;
-    }
-    l.buf = malloc(size);
-    if (!l.buf) {
-        fuse_reply_err(req, ENOMEM);
-        return;
-    }
-    list_dir(&l, dir, (uint64_t)off);
-    fuse_reply_buf(req, l.buf, l.len);
-    free(l.buf);
-}
-
-static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-                       struct fuse_file_info *fi)
-{
-    (void)fi;
-    readdir_any(req, ino, size, off, false);
-}
-
-static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-                           struct fuse_file_info *fi)
-{
-    (void)fi;
-    readdir_any(req, ino, size, off, true);
 }
 
 /* --- the rest ---------------------------------------------------------------------------------- */
@@ -413,7 +273,7 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
     (void)ino;
-    struct fs *fs = mount_of(req)->fs;
+    struct fs *fs = fs_mount_of(req)->fs;
     uint64_t known = fs->known_bytes;
     struct statvfs st = {.f_bsize = 4096,
                          .f_frsize = 4096,
@@ -437,8 +297,8 @@ static void reply_xattr(fuse_req_t req, const char *value, int len, size_t size)
 
 static void xattr_any(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-    struct fs_node *n = node_of(req, ino);
-    struct fs *fs = mount_of(req)->fs;
+    struct fs_node *n = fs_mount_node(req, ino);
+    struct fs *fs = fs_mount_of(req)->fs;
     char *value = size ? malloc(size) : NULL;
     if (!n || (size && !value))
         fuse_reply_err(req, n ? ENOMEM : ENOENT);
@@ -466,7 +326,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
     unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS |
                       FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
                       FUSE_CAP_EXPLICIT_INVAL_DATA;
-    /* Spliced replies were not faster than one writev from the blocks, and cost a pipe a thread. */
+    /* A reply is one writev from the blocks. To splice it, their pages would first go into a pipe, one for
+     * each thread, and be copied from there all the same: the blocks keep them. */
     unsigned unwanted = FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
                         FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_IOCTL_DIR;
     conn->want |= conn->capable & wanted;
@@ -548,16 +409,16 @@ static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 
 const struct fuse_lowlevel_ops fs_mount_ops = {
     .init = op_init,
-    .lookup = op_lookup,
-    .forget = op_forget,
-    .forget_multi = op_forget_multi,
+    .lookup = fs_mount_lookup,
+    .forget = fs_mount_forget,
+    .forget_multi = fs_mount_forget_multi,
     .getattr = op_getattr,
     .open = op_open,
     .read = op_read,
     .release = op_release,
-    .opendir = op_opendir,
-    .readdir = op_readdir,
-    .readdirplus = op_readdirplus,
+    .opendir = fs_mount_opendir,
+    .readdir = fs_mount_readdir,
+    .readdirplus = fs_mount_readdirplus,
     .statfs = op_statfs,
     .getxattr = op_getxattr,
     .listxattr = op_listxattr,
