@@ -214,11 +214,12 @@ void scene_await_mount(const struct scene *s, pid_t pid)
     readahead_raise(at.st_dev);
 }
 
-pid_t scene_mount(const struct scene *s, const char *nzbfs, bool direct_io)
+pid_t scene_mount(const struct scene *s, const char *nzbfs, const char *mount_options)
 {
-    char options[256];
+    char options[512];
 
-    snprintf(options, sizeof(options), "config=%s%s", s->config, direct_io ? ",direct_io" : "");
+    snprintf(options, sizeof(options), "config=%s%s%s", s->config, mount_options ? "," : "",
+             mount_options ? mount_options : "");
     const char *argv[] = {nzbfs, "mount", "-f", "-o", options, s->nzb_path, s->mountpoint, NULL};
     pid_t pid = child_spawn(s->log, argv);
     scene_await_mount(s, pid);

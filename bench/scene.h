@@ -37,8 +37,8 @@ void scene_close(struct scene *s);
 /** BODY and ARTICLE commands the server has seen. */
 uint64_t scene_articles(const struct scene *s);
 
-/** `nzbfs mount -f` on the scene's NZB; returns once it answers. */
-pid_t scene_mount(const struct scene *s, const char *nzbfs, bool direct_io);
+/** `nzbfs mount -f -o mount_options` (NULL: none) on the scene's NZB; returns once it answers. */
+pid_t scene_mount(const struct scene *s, const char *nzbfs, const char *mount_options);
 
 /** Wait until something is mounted, or exit when `pid` ends first. Raises the kernel's read-ahead as fs/ does. */
 void scene_await_mount(const struct scene *s, pid_t pid);

@@ -40,6 +40,7 @@ struct options {
     unsigned rounds, files;
     bool direct_io, parallel, json;
     const char *nzbfs;
+    const char *mount_options; /* for nzbfs */
 };
 
 /* Reads all of `path`; returns bytes, and when the first block had come. */
@@ -170,7 +171,7 @@ static uint64_t files_read(const struct options *o, const struct scene *s, doubl
 static void daemon_round(const struct options *o, const struct scene *s, struct figures *f)
 {
     uint64_t asked = scene_articles(s);
-    pid_t pid = scene_mount(s, o->nzbfs, o->direct_io);
+    pid_t pid = scene_mount(s, o->nzbfs, o->mount_options);
     double cpu = child_cpu(pid), start = now_s(), first = 0;
     uint64_t bytes = files_read(o, s, &first);
 
@@ -245,7 +246,7 @@ static void usage(FILE *to)
     fputs(
         "usage: bench_stream [--size MB] [--files N] [--connections N] [--rounds N] [--tls]\n"
         "                    [--latency MS] [--rate BYTES/s] [--cache MIB] [--direct-io]\n"
-        "                    [--parallel] [--json]\n"
+        "                    [--parallel] [--mount-options OPTS] [--json]\n"
         "                    --nzbfs PATH --newsd PATH\n"
         "Reads generated files through a mount fed by a loopback server, and prints what that took\n"
         "beside two floors measured in the same run.\n",
@@ -270,8 +271,9 @@ static void options_read(int argc, char **argv, struct options *o)
         {"size", 1, NULL, 's'},   {"files", 1, NULL, 'f'},    {"connections", 1, NULL, 'c'},
         {"rounds", 1, NULL, 'r'}, {"tls", 0, NULL, 't'},      {"latency", 1, NULL, 'l'},
         {"rate", 1, NULL, 'R'},   {"cache", 1, NULL, 'm'},    {"direct-io", 0, NULL, 'd'},
-        {"json", 0, NULL, 'j'},   {"parallel", 0, NULL, 'p'}, {"nzbfs", 1, NULL, 'n'},
-        {"newsd", 1, NULL, 'N'},  {"help", 0, NULL, 'h'},     {NULL, 0, NULL, 0},
+        {"json", 0, NULL, 'j'},   {"parallel", 0, NULL, 'p'}, {"mount-options", 1, NULL, 'o'},
+        {"nzbfs", 1, NULL, 'n'},  {"newsd", 1, NULL, 'N'},    {"help", 0, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int c;
 
@@ -302,10 +304,14 @@ static void options_read(int argc, char **argv, struct options *o)
             o->scene.cache_bytes = (uint64_t)number(optarg) << 20;
             break;
         case 'd':
-            o->direct_io = true;
+            o->direct_io = true; /* the floor does the same */
+            o->mount_options = "direct_io";
             break;
         case 'p':
             o->parallel = true;
+            break;
+        case 'o':
+            o->mount_options = optarg;
             break;
         case 'j':
             o->json = true;
