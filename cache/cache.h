@@ -33,7 +33,7 @@
 #include <sys/uio.h>
 
 #define CACHE_CHUNK  ((size_t)32 << 10)
-#define CACHE_BEHIND ((size_t)16 << 20) /* or a quarter of the budget, if that is less */
+#define CACHE_BEHIND ((size_t)8 << 20) /* or a quarter of the budget, if that is less */
 
 struct cache;
 struct cache_block;
