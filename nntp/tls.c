@@ -87,9 +87,20 @@ static long bio_ctrl(BIO *b, int cmd, long num, void *ptr)
     }
 }
 
+/* One type number for the process: there are 127, and each configuration that is loaded makes contexts. */
+static int bio_type;
+
+static void bio_type_draw(void)
+{
+    bio_type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK;
+}
+
 static BIO_METHOD *bio_method_new(void)
 {
-    BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "nntp wire");
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, bio_type_draw);
+    BIO_METHOD *m = BIO_meth_new(bio_type, "nntp wire");
 
     if (m && (!BIO_meth_set_read(m, bio_read) || !BIO_meth_set_write(m, bio_write) ||
               !BIO_meth_set_ctrl(m, bio_ctrl))) {
