@@ -3,7 +3,8 @@
  *
  * Shape     The pool is a *source* (base/source.h): fetches go in, decoded payload comes out. Between
  *           them stands qos: no command reaches a connection except by its order.
- * Threads   1 to 4 network loops, each owning its connections, buffers and TLS state; one resolver.
+ * Threads   1 to 4 network loops, each owning its connections, buffers and TLS state; one thread for each
+ *           name while it is looked up.
  *           Every function here may be called from any thread but the loops' own callbacks.
  * Locks     One mutex around the scheduler, a leaf. Orders leave the scheduler under it and reach a
  *           loop's inbox after it. No callback runs with it held.

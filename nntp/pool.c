@@ -352,6 +352,7 @@ int nntp_pool_resize(struct nntp_pool *p, const struct config *cfg, char *err, s
         else
             plan_adopt(p, &plan);
         nntp_orders_unlock(p, now);
+        nntp_resolver_expire(p->resolver); /* somebody may have mended the name servers */
     }
     plan_fini(&plan);
     return r;

@@ -13,23 +13,21 @@
 /* Ports are not looked up, so one entry serves every port of a host; they are set in the copies that
  * askers get. Entries stay until the end: there are as many as providers were ever configured. */
 struct nntp_resolver_host {
+    struct nntp_resolver *resolver;
     struct list link;
     struct list askers;
-    struct nntp_addrs addrs;
-    uint64_t good_until_us; /* 0: not known */
-    bool wanted;
+    struct nntp_addrs addrs; /* the last good answer */
+    uint64_t good_until_us;  /* 0: not known */
+    bool busy;               /* a thread looks it up */
     char name[];
 };
 
 struct nntp_resolver {
     pthread_mutex_t lock;
-    pthread_cond_t wanted;
-    pthread_t thread;
     /* under lock */
     struct list hosts;
-    bool quit;
-    bool busy;      /* in getaddrinfo() */
-    bool abandoned; /* nobody joins the thread: it frees everything itself */
+    unsigned lookups; /* threads in getaddrinfo() or on their way out of it */
+    bool stopped;     /* the last of them frees everything */
 };
 
 static void addr_set_port(struct nntp_addr *a, unsigned port)
@@ -82,12 +80,14 @@ static void addrs_prefer(struct nntp_addrs *addrs, const struct nntp_addr *good)
     }
 }
 
-static const char *lookup(const char *host, struct nntp_addrs *out)
+/* NULL: found. *passing: it may be known again soon. */
+static const char *lookup(const char *host, struct nntp_addrs *out, bool *passing)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
     int r = getaddrinfo(host, NULL, &hints, &list);
 
     out->n = 0;
+    *passing = r == EAI_AGAIN || r == EAI_SYSTEM || r == EAI_MEMORY;
     if (r)
         return r == EAI_SYSTEM ? "name lookup failed" : gai_strerror(r);
     for (struct addrinfo *ai = list; ai && out->n < NNTP_ADDRS_MOST; ai = ai->ai_next) {
@@ -114,20 +114,27 @@ static void task_done(struct nntp_task *t)
     ask->done(ask);
 }
 
-/* Lock held. */
+static void addrs_renew(struct nntp_resolver_host *h, const struct nntp_addrs *found)
+{
+    struct nntp_addr old = h->addrs.a[0];
+    bool had = h->addrs.n > 0;
+
+    h->addrs = *found;
+    if (had)
+        addrs_prefer(&h->addrs, &old);
+    h->good_until_us = clock_now_us() + NNTP_RESOLVE_KEEP_US;
+}
+
+/* Lock held. Where the name servers are out of reach, the addresses of before are better than none. */
 static void host_answered(struct nntp_resolver_host *h, const struct nntp_addrs *found,
-                          const char *error)
+                          const char *error, bool passing)
 {
     struct list *e;
 
-    if (!error) {
-        struct nntp_addr old = h->addrs.a[0];
-        bool had = h->addrs.n > 0;
-        h->addrs = *found;
-        if (had)
-            addrs_prefer(&h->addrs, &old);
-        h->good_until_us = clock_now_us() + NNTP_RESOLVE_KEEP_US;
-    }
+    if (!error)
+        addrs_renew(h, found);
+    else if (passing && h->addrs.n)
+        error = NULL;
     while ((e = list_pop(&h->askers))) {
         struct nntp_ask *ask = container_of(e, struct nntp_ask, link);
         ask->error = error;
@@ -137,74 +144,62 @@ static void host_answered(struct nntp_resolver_host *h, const struct nntp_addrs 
     }
 }
 
-static struct nntp_resolver_host *next_wanted(struct nntp_resolver *r)
-{
-    list_for_each(e, &r->hosts)
-    {
-        struct nntp_resolver_host *h = container_of(e, struct nntp_resolver_host, link);
-        if (h->wanted)
-            return h;
-    }
-    return NULL;
-}
-
 static void resolver_free(struct nntp_resolver *r)
 {
     struct list *e;
 
     while ((e = list_pop(&r->hosts)))
         free(container_of(e, struct nntp_resolver_host, link));
-    pthread_cond_destroy(&r->wanted);
     pthread_mutex_destroy(&r->lock);
     free(r);
 }
 
-static void *resolver_main(void *arg)
+static void *lookup_main(void *arg)
 {
-    struct nntp_resolver *r = arg;
+    struct nntp_resolver_host *h = arg;
+    struct nntp_resolver *r = h->resolver;
+    struct nntp_addrs found;
+    bool passing;
 
     pthread_setname_np(pthread_self(), "nzbfs-dns");
+    const char *error = lookup(h->name, &found, &passing);
     pthread_mutex_lock(&r->lock);
-    while (!r->quit) {
-        struct nntp_resolver_host *h = next_wanted(r);
-        if (!h) {
-            pthread_cond_wait(&r->wanted, &r->lock);
-            continue;
-        }
-        struct nntp_addrs found;
-        h->wanted = false;
-        r->busy = true;
-        pthread_mutex_unlock(&r->lock);
-        const char *error = lookup(h->name, &found);
-        pthread_mutex_lock(&r->lock);
-        r->busy = false;
-        host_answered(h, &found, error);
-    }
-    bool abandoned = r->abandoned;
+    h->busy = false;
+    bool last = --r->lookups == 0 && r->stopped;
+    if (!r->stopped)
+        host_answered(h, &found, error, passing);
     pthread_mutex_unlock(&r->lock);
-    if (abandoned)
+    if (last)
         resolver_free(r);
     return NULL;
+}
+
+/* Lock held. Signals are the main thread's. */
+static int lookup_start(struct nntp_resolver_host *h)
+{
+    sigset_t all, before;
+    pthread_t thread;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = pthread_create(&thread, NULL, lookup_main, h);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r)
+        return -r;
+    pthread_detach(thread);
+    h->busy = true;
+    h->resolver->lookups++;
+    return 0;
 }
 
 int nntp_resolver_start(struct nntp_resolver **out)
 {
     struct nntp_resolver *r = calloc(1, sizeof(*r));
-    sigset_t all, before;
 
     if (!r)
         return -ENOMEM;
     list_init(&r->hosts);
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->wanted, NULL);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int e = pthread_create(&r->thread, NULL, resolver_main, r);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (e) {
-        resolver_free(r);
-        return -e;
-    }
     *out = r;
     return 0;
 }
@@ -215,18 +210,12 @@ void nntp_resolver_stop(struct nntp_resolver *r)
 {
     if (!r)
         return;
-    pthread_t thread = r->thread;
     pthread_mutex_lock(&r->lock);
-    r->quit = true;
-    bool abandon = r->abandoned = r->busy;
-    pthread_cond_signal(&r->wanted);
+    r->stopped = true;
+    bool last = !r->lookups;
     pthread_mutex_unlock(&r->lock);
-    if (abandon) {
-        pthread_detach(thread);
-        return;
-    }
-    pthread_join(thread, NULL);
-    resolver_free(r);
+    if (last)
+        resolver_free(r);
 }
 
 /* Lock held. */
@@ -248,6 +237,7 @@ static struct nntp_resolver_host *host_add(struct nntp_resolver *r, const char *
 
     if (!h)
         return NULL;
+    h->resolver = r;
     memcpy(h->name, name, n);
     list_init(&h->askers);
     list_add_tail(&r->hosts, &h->link);
@@ -275,10 +265,11 @@ int nntp_resolver_ask(struct nntp_resolver *r, struct nntp_ask *ask)
     } else if (h->good_until_us > clock_now_us()) {
         ask_answer(ask, &h->addrs);
     } else {
-        ret = -EINPROGRESS;
-        h->wanted = h->wanted || list_is_empty(&h->askers);
-        list_add_tail(&h->askers, &ask->link);
-        pthread_cond_signal(&r->wanted);
+        ret = h->busy ? 0 : lookup_start(h);
+        if (!ret) {
+            ret = -EINPROGRESS;
+            list_add_tail(&h->askers, &ask->link);
+        }
     }
     pthread_mutex_unlock(&r->lock);
     return ret;
@@ -299,5 +290,12 @@ void nntp_resolver_prefer(struct nntp_resolver *r, const char *host, const struc
     struct nntp_resolver_host *h = host_find(r, host);
     if (h)
         addrs_prefer(&h->addrs, good);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void nntp_resolver_expire(struct nntp_resolver *r)
+{
+    pthread_mutex_lock(&r->lock);
+    list_for_each(e, &r->hosts) container_of(e, struct nntp_resolver_host, link)->good_until_us = 0;
     pthread_mutex_unlock(&r->lock);
 }

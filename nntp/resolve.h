@@ -1,10 +1,11 @@
 /**
- * resolve — host names to addresses, on a thread of its own so that no loop ever waits for DNS.
+ * resolve — host names to addresses, on threads of their own so that no loop ever waits for DNS.
  *
- * Shape     One lookup at a time; whoever asks for the same name meanwhile shares it. Good answers are kept
- *           for NNTP_RESOLVE_KEEP_US; literal addresses are answered at once. Failures are not kept: the
- *           scheduler's back-off is what spaces them.
- * Threads   nntp_resolver_ask() and _forget(): the loop that the ask belongs to.
+ * Shape     One lookup at a time for a name; whoever asks for it meanwhile shares it. Good answers are kept
+ *           for NNTP_RESOLVE_KEEP_US, and beyond while no name server can be reached; literal addresses are
+ *           answered at once. Failures are not kept: the scheduler's back-off is what spaces them.
+ * Threads   nntp_resolver_ask() and _forget(): the loop that the ask belongs to. A lookup is a thread, so
+ *           that a name whose servers are silent keeps no other waiting.
  * Locks     One mutex. A finished lookup is posted to loops with it held: resolver, then inbox.
  * Source    getaddrinfo(3), RFC 6724 (the order of addresses).
  */
@@ -57,5 +58,8 @@ void nntp_resolver_forget(struct nntp_resolver *r, struct nntp_ask *ask);
 
 /** This address worked: begin with it next time. */
 void nntp_resolver_prefer(struct nntp_resolver *r, const char *host, const struct nntp_addr *good);
+
+/** What is known is looked up anew before it is used. */
+void nntp_resolver_expire(struct nntp_resolver *r);
 
 #endif

@@ -2,9 +2,13 @@
 #include "nntp/dial.h"
 
 #include <check.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -166,9 +170,11 @@ static void on_ask(struct nntp_task *t)
         question_over(q, false);
 }
 
-static void question(struct question *q, struct nntp_loop *l, struct nntp_resolver *r,
-                     const char *host, bool forget)
+static void question_put(struct question *q, struct nntp_loop *l, struct nntp_resolver *r,
+                         const char *host)
 {
+    bool forget = q->forget;
+
     memset(q, 0, sizeof(*q));
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->answered, NULL);
@@ -180,10 +186,22 @@ static void question(struct question *q, struct nntp_loop *l, struct nntp_resolv
     q->ask.port = 119;
     q->ask.done = on_answer;
     nntp_loop_post(l, &q->task);
+}
+
+static void question_wait(struct question *q)
+{
     pthread_mutex_lock(&q->lock);
     while (!q->over)
         pthread_cond_wait(&q->answered, &q->lock);
     pthread_mutex_unlock(&q->lock);
+}
+
+static void question(struct question *q, struct nntp_loop *l, struct nntp_resolver *r,
+                     const char *host, bool forget)
+{
+    q->forget = forget;
+    question_put(q, l, r, host);
+    question_wait(q);
 }
 
 START_TEST(literals_are_answered_at_once_and_names_later_once_and_then_at_once)
@@ -247,6 +265,95 @@ START_TEST(a_question_that_was_forgotten_is_not_answered)
 }
 END_TEST
 
+/* --- names whose servers misbehave ------------------------------------------------------------------ */
+
+/* Stands before the system's: "slow.test" is not answered until it is let go of, "shaky.test" has an address
+ * until it has not. */
+static sem_t slow_begun, slow_go;
+static atomic_bool shaky_fails;
+
+int getaddrinfo(const char *restrict node, const char *restrict service,
+                const struct addrinfo *restrict hints, struct addrinfo **restrict list)
+{
+    int (*system)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    void *at = dlsym(RTLD_NEXT, "getaddrinfo");
+
+    memcpy(&system, &at, sizeof(at));
+    if (strcmp(node, "slow.test") == 0) {
+        sem_post(&slow_begun);
+        sem_wait(&slow_go);
+        return EAI_AGAIN;
+    }
+    if (strcmp(node, "shaky.test") != 0)
+        return system(node, service, hints, list);
+    return atomic_load(&shaky_fails) ? EAI_AGAIN : system("127.0.0.9", service, hints, list);
+}
+
+START_TEST(a_name_whose_servers_are_silent_keeps_no_other_waiting)
+{
+    static struct question slow, q;
+    struct nntp_resolver *r;
+    struct nntp_loop l;
+    ck_assert_int_eq(sem_init(&slow_begun, 0, 0), 0);
+    ck_assert_int_eq(sem_init(&slow_go, 0, 0), 0);
+    ck_assert_int_eq(nntp_loop_start(&l, 0, no_tick), 0);
+    ck_assert_int_eq(nntp_resolver_start(&r), 0);
+    question_put(&slow, &l, r, "slow.test");
+    sem_wait(&slow_begun);
+    question(&q, &l, r, "localhost", false);
+    ck_assert(q.called && !q.ask.error);
+    ck_assert(!slow.called);
+    sem_post(&slow_go);
+    question_wait(&slow);
+    ck_assert(slow.called && slow.ask.error);
+    nntp_resolver_stop(r);
+    nntp_loop_stop(&l);
+}
+END_TEST
+
+START_TEST(a_lookup_that_never_ends_does_not_keep_the_resolver_from_stopping)
+{
+    static struct question slow;
+    struct nntp_resolver *r;
+    struct nntp_loop l;
+    ck_assert_int_eq(sem_init(&slow_begun, 0, 0), 0);
+    ck_assert_int_eq(sem_init(&slow_go, 0, 0), 0);
+    ck_assert_int_eq(nntp_loop_start(&l, 0, no_tick), 0);
+    ck_assert_int_eq(nntp_resolver_start(&r), 0);
+    question(&slow, &l, r, "slow.test", true);
+    sem_wait(&slow_begun);
+    nntp_resolver_stop(r);
+    sem_post(&slow_go);
+    nntp_loop_stop(&l);
+    ck_assert(!slow.called);
+}
+END_TEST
+
+START_TEST(while_no_name_server_answers_the_addresses_of_before_are_used)
+{
+    static struct question q;
+    struct nntp_resolver *r;
+    struct nntp_loop l;
+    ck_assert_int_eq(nntp_loop_start(&l, 0, no_tick), 0);
+    ck_assert_int_eq(nntp_resolver_start(&r), 0);
+    atomic_store(&shaky_fails, true);
+    question(&q, &l, r, "shaky.test", false);
+    ck_assert(q.called && q.ask.error);
+    atomic_store(&shaky_fails, false);
+    question(&q, &l, r, "shaky.test", false);
+    ck_assert(q.called && !q.ask.error);
+    atomic_store(&shaky_fails, true);
+    nntp_resolver_expire(r);
+    question(&q, &l, r, "shaky.test", false);
+    ck_assert_int_eq(q.first, -EINPROGRESS);
+    ck_assert(q.called && !q.ask.error);
+    ck_assert_uint_eq(q.ask.addrs.n, 1);
+    ck_assert_uint_eq(ntohs(((struct sockaddr_in *)(void *)&q.ask.addrs.a[0].sa)->sin_port), 119);
+    nntp_resolver_stop(r);
+    nntp_loop_stop(&l);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("nntp/dial");
@@ -260,6 +367,9 @@ static Suite *suite(void)
     tcase_add_test(t, literals_are_answered_at_once_and_names_later_once_and_then_at_once);
     tcase_add_test(t, a_name_that_does_not_exist_is_an_error_and_is_asked_for_again);
     tcase_add_test(t, a_question_that_was_forgotten_is_not_answered);
+    tcase_add_test(t, a_name_whose_servers_are_silent_keeps_no_other_waiting);
+    tcase_add_test(t, a_lookup_that_never_ends_does_not_keep_the_resolver_from_stopping);
+    tcase_add_test(t, while_no_name_server_answers_the_addresses_of_before_are_used);
     suite_add_tcase(s, t);
     return s;
 }
