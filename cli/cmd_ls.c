@@ -12,7 +12,8 @@
 static const char help[] =
     "usage: nzbfs ls [-l] [-c FILE] SOURCE [PATH]\n"
     "\n"
-    "List the files of SOURCE, or of the directory PATH in it. Nothing is fetched without -l.\n"
+    "List the files of SOURCE, or of the directory PATH in it. Without -l nothing is fetched, and no\n"
+    "configuration needed.\n"
     "\n"
     "  -l, --long          sizes and dates too; an exact size costs an article of each file\n"
     "  -c, --config FILE   read FILE in place of the user's or the system's nzbfs.conf\n";
@@ -202,7 +203,9 @@ int cmd_ls(int argc, char **argv)
     }
     if (argc - optind < 1 || argc - optind > 2)
         return cli_usage("ls", "ls needs a SOURCE and at most one PATH");
-    if (compose_for_command(&w, config, argv[optind]) != CLI_OK)
+    int started = with_sizes ? compose_for_command(&w, config, argv[optind])
+                             : compose_names(&w, argv[optind]);
+    if (started != CLI_OK)
         return CLI_FAILED;
     int status = list(w.fs, argc - optind == 2 ? argv[optind + 1] : "", with_sizes);
     compose_stop(&w);

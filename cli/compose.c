@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -74,6 +75,53 @@ int compose_reconfigure(struct compose *w, struct config *cfg, char *err, size_t
     w->cfg = cfg;
     return 0;
 }
+
+/* --- only the names ---------------------------------------------------------------------------- */
+
+#define NAMES_MEMORY ((size_t)1 << 20) /* never touched */
+
+/* Who only looks at names starts no read. */
+static void nowhere_fetch(struct source *s, struct segment_fetch *f)
+{
+    (void)s, (void)f;
+    abort();
+}
+
+static void nowhere_promote(struct source *s, struct segment_fetch *f, enum urgency u,
+                            uint64_t deadline_us)
+{
+    (void)s, (void)f, (void)u, (void)deadline_us;
+}
+
+static void nowhere_cancel(struct source *s, struct segment_fetch *f)
+{
+    (void)s, (void)f;
+}
+
+int compose_names(struct compose *w, const char *source)
+{
+    static const struct source_ops ops = {
+        .fetch = nowhere_fetch, .promote = nowhere_promote, .cancel = nowhere_cancel};
+    static struct source nowhere = {&ops};
+    struct cache_config cache = {.budget = NAMES_MEMORY};
+    struct fs_options options = {.mount = {.uid = -1, .gid = -1}, .source = source};
+    char err[CLI_ERROR_MAX];
+
+    log_set_level(LOG_AT_WARN);
+    *w = (struct compose){.cache = cache_new(&cache, &nowhere)};
+    int rc = w->cache ? fs_new(&options, w->cache, &w->fs) : -ENOMEM;
+    if (rc < 0)
+        snprintf(err, sizeof(err), "cannot start: %s", strerror(-rc));
+    else
+        rc = sources_load(w->fs, source, err, sizeof(err));
+    if (rc == 0)
+        return CLI_OK;
+    compose_stop(w);
+    cli_error("%s", err);
+    return CLI_FAILED;
+}
+
+/* --- the end ----------------------------------------------------------------------------------- */
 
 void compose_stop(struct compose *w)
 {

@@ -36,6 +36,10 @@ void compose_stop(struct compose *w);
  *  0, or CLI_FAILED with the line printed. */
 int compose_for_command(struct compose *w, const char *config, const char *source);
 
+/** Only the names: a tree from which nothing can be fetched, and which needs no configuration for that.
+ *  0, or CLI_FAILED with the line printed. */
+int compose_names(struct compose *w, const char *source);
+
 /** compose_start()'s way to a tree: parse what `source` names into `fs`. A directory's broken NZBs are
  *  skipped with a warning each, unless all are. */
 int sources_load(struct fs *fs, const char *source, char *err, size_t errlen);

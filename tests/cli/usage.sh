@@ -55,6 +55,20 @@ run --version
 expect 0 ""
 [[ $out =~ ^nzbfs\ [0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "nzbfs --version: $out"
 
+# Names are in the NZB: no configuration is needed to see them, and a broken NZB is told first.
+cat >"$tmp/film.nzb" <<'END'
+<nzb><file poster="p" date="1" subject="&quot;film.mkv&quot; yEnc (1/1)">
+<groups><group>a.b</group></groups><segments><segment bytes="9" number="1">a@b</segment></segments></file></nzb>
+END
+run ls "$tmp/film.nzb"
+expect 0 ""
+[[ $out == film.mkv ]] || fail "nzbfs ls: $out"
+run ls "$tmp/film.nzb" nothing
+expect 1 "nzbfs: nothing: no such file or directory; nzbfs ls without a path shows what there is"
+echo '<nzb><file' >"$tmp/broken.nzb"
+run ls "$tmp/broken.nzb"
+expect 1 "nzbfs: $tmp/broken.nzb:1: ends inside a tag: it is cut off"
+
 # What cannot be written is not passed over.
 if [[ -e /dev/full ]]; then
     "$NZBFS" --help >/dev/full 2>"$tmp/err"
