@@ -15,7 +15,8 @@ start_newsd main --nzb "$tmp/x.nzb" "$tmp"/film*.mkv
 provider main connections=12
 setting cache memory=${budget}M
 
-# A reader, on its own: one pass in sequence or 150 places, all compared with the source's bytes.
+# A reader, on its own: one pass in sequence, so many places, or one pass after the other until $tmp/enough is
+# there; all compared with the source's bytes.
 cat >"$tmp/reader.py" <<'END'
 import os, random, sys
 mounted, source, how, seed = sys.argv[1:5]
@@ -31,7 +32,11 @@ def compare(off, n):
         assert more, f"{mounted} ends at {off + len(a)}"
         a += more
     assert a == b, f"{mounted}: other bytes at {off}"
-if how == "sequence":
+if how.startswith("/"):
+    while not os.path.exists(how):
+        for off in range(0, size, 1 << 20):
+            compare(off, 1 << 20)
+elif how == "sequence":
     for off in range(0, size, 1 << 20):
         compare(off, 1 << 20)
 else:
@@ -95,15 +100,17 @@ all_read() { # all have opened their file, and bytes have come since there were 
     ((answer > before + 5000000))
 }
 
-reading() { # sixteen readers are at it
+reading() { # sixteen readers are at it until $tmp/enough is there
     newsd_stat main bytes_sent && before=$answer
-    readers_start 16 sequence 150
+    rm -f "$tmp/enough"
+    readers_start 16 "$tmp/enough"
     wait_until "they read" 60 all_read
 }
 
 gone() { # the process ends by itself and well, and nothing is left
     wait_gone "$daemon" 20
     ! is_mounted "$mnt" || fail "$1: a mount is left"
+    touch "$tmp/enough" # the kernel may go on serving what it has
     for i in "${readers[@]}"; do
         wait_gone "$i" 20
         wait "$i" 2>/dev/null || true
@@ -117,6 +124,8 @@ reading
 ! fusermount3 -u "$mnt" 2>/dev/null || fail "a busy mount was unmounted"
 fusermount3 -uz "$mnt" || fail "fusermount3 -uz"
 ! is_mounted "$mnt" || fail "after fusermount3 -uz it is mounted"
+is_running "$daemon" || fail "nzbfs went away under its readers"
+touch "$tmp/enough"
 readers_end_well
 gone "fusermount3 -uz"
 
@@ -125,6 +134,7 @@ if ((EUID == 0)); then
     up "$tmp/x.nzb"
     reading
     umount -l "$mnt"
+    touch "$tmp/enough"
     readers_end_well
     gone "umount -l"
 fi
