@@ -457,6 +457,7 @@ static struct config *defaults_new(void)
     c->mount = (struct config_mount){.uid = -1,
                                      .gid = -1,
                                      .umask = 022,
+                                     .default_permissions = true,
                                      .view = CONFIG_VIEW_CONTENTS,
                                      .read_timeout_s = 60,
                                      .readahead = (uint64_t)32 << 20};

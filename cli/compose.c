@@ -30,6 +30,8 @@ static void unsupported_tell(const struct config *cfg)
 {
     if (cfg->cache_disk)
         log_warn("[cache] disk is set: this version caches in memory only");
+    if (!cfg->mount.default_permissions)
+        log_warn("[mount] default_permissions = no: owner and mode are checked all the same");
     if (cfg->mount.view != CONFIG_VIEW_CONTENTS)
         log_info("[mount] view: this version opens no archives, all views are the same");
 }
