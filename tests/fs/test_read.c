@@ -258,6 +258,44 @@ START_TEST(an_article_that_always_lies_is_an_error_for_its_range_only)
 }
 END_TEST
 
+/* Two reads under way of what part 4 should hold, and the articles served one after the other. */
+static void two_meet_a_liar(enum rig_rule rule, struct fs_read **a, struct fs_read **b)
+{
+    fs_read_end(read_over(reading(0, 0)));
+    rig_rule(rig, SEED, 4, rule);
+    *a = reading(30000, 5000);
+    *b = reading(34000, 5000);
+    ck_assert(!fs_read_start(*a));
+    ck_assert(!fs_read_start(*b));
+    while (ends < 2)
+        ck_assert_msg(rig_serve_one(rig), "they wait, and nothing is asked for");
+    ck_assert_uint_eq(ends, 2);
+}
+
+START_TEST(two_readers_who_doubt_one_segment_at_once_both_get_their_bytes)
+{
+    struct fs_read *a, *b;
+    two_meet_a_liar(RIG_LIE_ONCE, &a, &b);
+    expect_bytes(a, 30000, 5000);
+    expect_bytes(b, 34000, 5000);
+    /* Parts 1 and 4, the neighbours that deny it, and 4 again: not once for each reader. */
+    ck_assert_uint_le(rig_asked(rig), 6);
+}
+END_TEST
+
+START_TEST(a_doubt_that_nobody_can_settle_stands_in_no_ones_way)
+{
+    struct fs_read *a, *b;
+    two_meet_a_liar(RIG_LIE, &a, &b);
+    expect_error(a, EIO);
+    expect_error(b, EIO);
+    uint64_t asked = rig_asked(rig);
+    expect_bytes(read_over(reading(50000, 45500)), 50000, 45500);
+    expect_bytes(read_over(reading(0, 30000)), 0, 30000);
+    ck_assert_uint_le(rig_asked(rig), asked + 6);
+}
+END_TEST
+
 START_TEST(a_lying_first_article_never_puts_bytes_in_the_wrong_place)
 {
     rig_rule(rig, SEED, 1, RIG_LIE);
@@ -748,6 +786,8 @@ int main(void)
     tcase_add_test(t, all_of_an_uneven_file_is_what_was_posted);
     tcase_add_test(t, an_article_that_claims_another_place_is_healed);
     tcase_add_test(t, an_article_that_always_lies_is_an_error_for_its_range_only);
+    tcase_add_test(t, two_readers_who_doubt_one_segment_at_once_both_get_their_bytes);
+    tcase_add_test(t, a_doubt_that_nobody_can_settle_stands_in_no_ones_way);
     tcase_add_test(t, a_lying_first_article_never_puts_bytes_in_the_wrong_place);
     tcase_add_test(t, a_missing_segment_is_an_error_for_its_range_only);
     tcase_add_test(t, a_partial_read_ends_before_the_first_bad_byte);
