@@ -146,6 +146,7 @@ struct fs_watch {
     struct list cancelled; /* to be ended as soon as may be */
     uint64_t sleeps_until; /* 0: awake */
     size_t nblocked;
+    bool closing; /* nobody may wait any more */
     bool stop;
 };
 
@@ -157,6 +158,7 @@ void fs_watch_add(struct fs_watch *w, struct fs_watched *e);
 void fs_watch_remove(struct fs_watch *w, struct fs_watched *e);
 /** End it with EINTR; when it is not watched yet: as soon as it is. */
 void fs_watch_cancel(struct fs_watch *w, struct fs_watched *e);
+/** All that wait, and all that would from now on. */
 void fs_watch_cancel_all(struct fs_watch *w);
 
 /* --- read.c ------------------------------------------------------------------------------------ */

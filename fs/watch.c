@@ -102,7 +102,7 @@ void fs_watch_add(struct fs_watch *w, struct fs_watched *e)
 {
     pthread_mutex_lock(&w->lock);
     w->nblocked++;
-    if (e->cancelled) {
+    if (e->cancelled || w->closing) {
         list_add_tail(&w->cancelled, &e->link);
         pthread_cond_signal(&w->wake);
         goto out;
@@ -143,6 +143,7 @@ void fs_watch_cancel(struct fs_watch *w, struct fs_watched *e)
 void fs_watch_cancel_all(struct fs_watch *w)
 {
     pthread_mutex_lock(&w->lock);
+    w->closing = true;
     for (struct list *l = w->blocked.next; l != &w->blocked; l = l->next)
         container_of(l, struct fs_watched, link)->cancelled = true;
     list_splice(&w->cancelled, &w->blocked);

@@ -1,4 +1,6 @@
 #include "tests/fs/rig.h"
+
+#include "fs/internal.h"
 #include "tests/lib/scripted_article.h"
 
 #include <check.h>
@@ -670,6 +672,23 @@ START_TEST(a_storm_of_readers_is_answered_once_each)
 }
 END_TEST
 
+START_TEST(at_the_end_nobody_begins_to_wait)
+{
+    struct gate g = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    struct fs_read *a = reading(0, 100), *b = reading(0, 100);
+    a->done = b->done = on_done_gate;
+    a->arg = b->arg = &g;
+    ck_assert(!fs_read_start(a));
+    fs_watch_cancel_all(&rig_fs(rig)->watch);
+    gate_wait(&g);
+    expect_error(a, EINTR);
+    g.ends = 0;
+    ck_assert(!fs_read_start(b)); /* it was on its way when all others were ended */
+    gate_wait(&g);
+    expect_error(b, EINTR);
+}
+END_TEST
+
 START_TEST(freeing_ends_what_is_blocked)
 {
     struct gate g = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
@@ -808,6 +827,7 @@ int main(void)
     tcase_add_test(t, a_cancelled_read_ends_with_eintr);
     tcase_add_test(t, a_read_cancelled_before_it_starts_ends_as_soon_as_it_waits);
     tcase_add_test(t, a_storm_of_readers_is_answered_once_each);
+    tcase_add_test(t, at_the_end_nobody_begins_to_wait);
     tcase_add_test(t, freeing_ends_what_is_blocked);
     tcase_add_test(t, the_waiting_calls_give_all_that_is_asked_for);
     tcase_add_test(t, a_sequential_reader_is_read_ahead_of_within_its_share);
