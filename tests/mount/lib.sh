@@ -88,15 +88,30 @@ logs_show() {
     done
 }
 
-end_pid() { # PID: TERM, and KILL where that is not obeyed within 5 s
+# What a process that does not end is at.
+stacks_show() { # PID
+    printf 'process %s (%s) does not end:\n' "$1" "$(tr '\0' ' ' <"/proc/$1/cmdline")" >&2
+    if command -v gdb >/dev/null; then
+        timeout 20 gdb -p "$1" -batch -ex 'thread apply all bt 16' >&2 2>/dev/null || true
+    else
+        grep -Hs . /proc/"$1"/task/*/{comm,wchan} >&2 || true
+    fi
+}
+
+end_pid() { # PID: TERM; 1 where that was not obeyed within 5 s and it took KILL
     local pid=$1 i
     kill -TERM "$pid" 2>/dev/null || true
     for ((i = 0; i < 250; i++)); do
-        is_running "$pid" || break
+        if ! is_running "$pid"; then
+            wait "$pid" 2>/dev/null || true
+            return 0
+        fi
         sleep 0.02
     done
+    stacks_show "$pid"
     kill -KILL "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
+    return 1
 }
 
 reports_show() { # and say whether there are any
@@ -120,7 +135,7 @@ cleanup() {
         fusermount3 -u -- "${mounts[i]}" 2>/dev/null || fusermount3 -uz -- "${mounts[i]}"
     done
     for i in "${pids[@]}"; do
-        end_pid "$i"
+        end_pid "$i" || status=1
     done
     reports_show && status=1
     ((status == 0 || status == 77)) || logs_show
@@ -353,7 +368,7 @@ start_nserv() {
             pids+=("$pid")
             return 0
         fi
-        end_pid "$pid"
+        end_pid "$pid" || true
     done
     fail "nserv $name found no port: $(tail -n 3 "$log")"
 }
@@ -366,18 +381,18 @@ stop_nserv() { # NAME
 
 # provider NAME [KEY=VALUE]...: adds the server of that name to $conf.
 provider() {
-    local name=$1 host port ca tls=no setting
+    local name=$1 host port ca secure=no setting
     local -A given=()
     shift
     host=${newsd_host[$name]:-127.0.0.1}
     port=${newsd_port[$name]:-${nserv_port[$name]:-}}
     ca=${newsd_ca[$name]:-${nserv_ca[$name]:-}}
-    [[ -n $ca ]] && tls=yes
+    [[ -n $ca ]] && secure=yes
     [[ -n $port ]] || fail "no server is called $name"
     {
         printf '[provider %s]\n' "$name"
         # What is asked for goes before what is usual here.
-        for setting in "$@" host="$host" port="$port" tls="$tls" ${ca:+ca_file="$ca"} connections=8; do
+        for setting in "$@" host="$host" port="$port" tls="$secure" ${ca:+ca_file="$ca"} connections=8; do
             [[ -z ${given[${setting%%=*}]:-} ]] || continue
             given[${setting%%=*}]=1
             printf '%s = %s\n' "${setting%%=*}" "${setting#*=}"
