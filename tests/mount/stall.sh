@@ -68,7 +68,7 @@ block() {
 }
 
 is_blocked() { # the file is open, and the process asleep in its read
-    [[ $(readlink "/proc/$blocked/fd/3") == "$mnt/film.mkv" ]] || return 1
+    [[ $(readlink "/proc/$blocked/fd/"*) == *"$mnt/film.mkv"* ]] || return 1
     [[ $(<"/proc/$blocked/stat") == *") "[SD]" "* ]]
 }
 
