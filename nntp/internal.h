@@ -67,7 +67,7 @@ struct nntp_pool {
     /* any thread */
     atomic_bool rated;   /* some rate is limited */
     atomic_uint posting; /* calls that have let go of the lock and not yet posted what they drew */
-    struct log_gate full;
+    struct log_gate full, unsafe;
     /* under lock */
     pthread_mutex_t lock; /* leaf: nothing is called or locked while it is held but qos */
     pthread_cond_t quiet; /* stopping: nothing is left */

@@ -87,6 +87,16 @@ static void full_say(struct nntp_pool *p, uint64_t now_us)
                  (unsigned long long)n);
 }
 
+/* An NZB may hold a million of them, and be read again and again. */
+static void unsafe_say(struct nntp_pool *p, const char *message_id)
+{
+    uint64_t n = log_gate_pass(&p->unsafe, clock_now_us(), 10 * SECOND_US);
+
+    if (n)
+        log_warn("message-id <%.100s>: not one that can be asked for (%llu such)", message_id,
+                 (unsigned long long)n);
+}
+
 static void pool_fetch(struct source *s, struct segment_fetch *f)
 {
     struct nntp_pool *p = pool_of(s);
@@ -94,7 +104,7 @@ static void pool_fetch(struct source *s, struct segment_fetch *f)
     int r = 0;
 
     if (!safe)
-        log_warn("message-id <%.100s>: not one that can be asked for", f->want.message_id);
+        unsafe_say(p, f->want.message_id);
     qos_time now = nntp_orders_lock(p);
     struct nntp_op *op = nntp_orders_slot(p);
 
