@@ -16,8 +16,13 @@
 
 _Static_assert(QOS_PROVIDERS == CONFIG_PROVIDERS, "a provider keeps its number in both");
 
-#define SECOND_US ((uint64_t)1000000)
-#define DAY_US    (86400 * SECOND_US)
+#define SECOND_US      ((uint64_t)1000000)
+#define DAY_US         (86400 * SECOND_US)
+
+/* A provider that is out of reach is tried by one connection, and only while somebody waits: often, as
+ * that somebody is a player. A wrong password is not tried often: accounts are locked for less. */
+#define BACKOFF_MAX_US (10 * SECOND_US)
+#define LOGIN_US       (60 * SECOND_US)
 
 /* --- the source's face ------------------------------------------------------------------------------ */
 
@@ -204,6 +209,8 @@ static void plan_qos(const struct config *cfg, struct plan *plan)
     q->reserve = cfg->pool.reserve;
     q->rate_bps = cfg->pool.rate_bps;
     q->idle_us = cfg->timeouts.idle_s * SECOND_US;
+    q->backoff_max_us = BACKOFF_MAX_US;
+    q->login_us = LOGIN_US;
     for (unsigned i = 0; i < TRAFFIC_CLASSES; i++)
         q->classes[i] = (struct qos_class_config){.guaranteed = cfg->classes[i].guaranteed,
                                                   .burst = cfg->classes[i].burst,

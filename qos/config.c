@@ -92,6 +92,7 @@ void qos_config_resolve(const struct qos_config *cfg, struct qos_config *out)
     out->backoff_max_us = or_default(cfg->backoff_max_us, DEFAULT_BACKOFF_MAX_US);
     if (out->backoff_max_us < out->backoff_us)
         out->backoff_max_us = out->backoff_us;
+    out->login_us = or_default(cfg->login_us, out->backoff_max_us);
     out->probe_us = or_default(cfg->probe_us, DEFAULT_PROBE_US);
     out->linger_us = or_default(cfg->linger_us, DEFAULT_LINGER_US);
     out->idle_us = or_default(cfg->idle_us, DEFAULT_IDLE_US);

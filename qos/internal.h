@@ -185,7 +185,8 @@ struct qos {
     size_t nstreams_mask, nlanes_mask, nlanes;
     unsigned lanes_free; /* not counting those set aside for coarse lanes */
     struct list free_ops, free_conns, free_streams, quiet_streams, free_flows, free_lanes;
-    unsigned ops_used, flows_used; /* from here on they were never needed, and their memory is untouched */
+    /* from here on they were never needed, and their memory is untouched */
+    unsigned ops_used, flows_used;
 };
 
 /* --- config.c ---------------------------------------------------------------------------------- */

@@ -94,23 +94,22 @@ static qos_time jittered(qos_time us, uint32_t dice)
 }
 
 /** Connections that fail together are one failure: the back-off grows only for one that was opened since. */
-static void back_off(struct qos *q, struct provider *p, qos_time opened, bool longest,
-                     uint32_t dice)
+static void back_off(struct qos *q, struct provider *p, qos_time opened, bool login, uint32_t dice)
 {
     if (p->level && opened <= p->failed_at)
         return;
-    qos_time wait = q->cfg.backoff_max_us;
-    if (!longest && p->level < 32 && q->cfg.backoff_us << p->level < wait)
+    qos_time wait = login ? q->cfg.login_us : q->cfg.backoff_max_us;
+    if (!login && p->level < 32 && q->cfg.backoff_us << p->level < wait)
         wait = q->cfg.backoff_us << p->level;
     p->level += p->level < 32;
     p->failed_at = q->now;
     p->open_at = q->now + jittered(wait, dice);
 }
 
-static void refused(struct qos *q, struct provider *p, qos_time opened, bool longest, uint32_t dice)
+static void refused(struct qos *q, struct provider *p, qos_time opened, bool login, uint32_t dice)
 {
     p->refused++;
-    back_off(q, p, opened, longest, dice);
+    back_off(q, p, opened, login, dice);
     if (!p->idle && !p->busy)
         set_down(q, p, true);
 }

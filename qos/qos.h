@@ -67,6 +67,7 @@ struct qos_config {
 
     qos_time backoff_us;     /* first wait after a failure; doubles; 0: 250 ms */
     qos_time backoff_max_us; /* 0: 30 s */
+    qos_time login_us;       /* wait after a refused login; 0: backoff_max_us */
     qos_time probe_us;       /* between attempts above a learned ceiling; 0: 30 s */
     qos_time linger_us;      /* how long a socket closed by us still counts as one at the peer, when
                                 its end was not seen; 0: 2 s */

@@ -314,6 +314,25 @@ END_TEST
 
 /* --- ceiling --- */
 
+START_TEST(a_refused_login_waits_longer_than_an_outage_where_that_is_set)
+{
+    struct qos_config cfg = providers(1, 0, 0);
+    cfg.login_us = 60 * S;
+    struct script *s = script_new(&cfg);
+    script_submit(s, DEMAND(), 1);
+    script_refuse(s, 0, QOS_GONE_REFUSED);
+    ck_assert_uint_eq(script_stats(s).providers[0].retry_at, s->now + S);
+    script_at(s, s->now + S);
+    script_refuse(s, 0, QOS_GONE_LOGIN);
+    ck_assert_uint_eq(script_stats(s).providers[0].retry_at, s->now + 60 * S);
+    script_at(s, s->now + 59 * S);
+    ck_assert_uint_eq(script_count(s, 0, SC_OPENING), 0);
+    script_at(s, s->now + S);
+    ck_assert_uint_eq(script_count(s, 0, SC_OPENING), 1);
+    script_free(s);
+}
+END_TEST
+
 START_TEST(a_provider_that_takes_fewer_connections_is_learnt_and_probed_one_at_a_time)
 {
     struct qos_config cfg = providers(50, 0, 0);
@@ -540,6 +559,7 @@ int main(void)
     tcase_add_test(t, three_broken_operations_in_a_row_open_the_breaker);
     tcase_add_test(t, a_server_that_greets_everyone_and_serves_no_one_stays_on_trial);
     tcase_add_test(t, a_refused_login_is_not_tried_again_soon);
+    tcase_add_test(t, a_refused_login_waits_longer_than_an_outage_where_that_is_set);
     suite_add_tcase(suite, t);
     t = tcase_create("ceiling");
     tcase_add_test(t, a_provider_that_takes_fewer_connections_is_learnt_and_probed_one_at_a_time);
