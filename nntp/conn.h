@@ -40,6 +40,7 @@ struct nntp_exchange {
 #define EXCHANGE_TRIED_LOGIN 1u
 #define EXCHANGE_TRIED_GROUP 2u /* 412 although its group was selected */
 #define EXCHANGE_NO_GROUP    4u /* GROUP was refused: do without */
+#define EXCHANGE_WHOLE       8u /* BODY is not known: ARTICLE brings it too */
 
 /** Each runs on the loop, never inside nntp_conn_new(). */
 struct nntp_conn_hooks {

@@ -42,6 +42,7 @@ struct nntp_site {
     atomic_bool need_mode_reader; /* MODE READER made it know the commands */
     atomic_bool no_mode_reader;   /* does not know it, or it changes nothing */
     atomic_bool no_stat;          /* 500 to STAT; HEAD says as much */
+    atomic_bool no_body;          /* 500 to BODY, and ARTICLE was answered */
     atomic_bool echoes;           /* names in its answer the article that was asked for */
     struct log_gate gripes[NNTP_GRIPES];
 };

@@ -105,8 +105,13 @@ static void command_send(struct nntp_conn *c, struct nntp_exchange *x)
 {
     static const char *const verbs[] = {
         [SEGMENT_BODY] = "BODY", [SEGMENT_STAT] = "STAT", [SEGMENT_HEAD] = "HEAD"};
+    const char *verb = verbs[x->verb];
 
-    say(c, verbs[x->verb], " <", x->f->want.message_id, ">");
+    if (x->verb == SEGMENT_BODY && atomic_load_explicit(&c->site->no_body, memory_order_relaxed))
+        x->tried |= EXCHANGE_WHOLE;
+    if (x->tried & EXCHANGE_WHOLE)
+        verb = "ARTICLE";
+    say(c, verb, " <", x->f->want.message_id, ">");
     x->state = EXCHANGE_SENT;
     x->bytes = 0;
     c->nsent++;
@@ -453,6 +458,10 @@ static void unknown(struct nntp_conn *c, struct nntp_exchange *x, const struct n
         atomic_store(&s->no_stat, true);
         x->verb = SEGMENT_HEAD;
         put_back(c, x);
+    } else if (x->verb == SEGMENT_BODY && !(x->tried & EXCHANGE_WHOLE) &&
+               !atomic_load(&s->proven)) {
+        x->tried |= EXCHANGE_WHOLE;
+        put_back(c, x);
     } else {
         declined_say(c, x, r);
         finish(c, x, QOS_DECLINED);
@@ -489,6 +498,8 @@ static void answer_command(struct nntp_conn *c, struct nntp_exchange *x,
     }
     if (m == NNTP_TEXT || m == NNTP_ABSENT)
         atomic_store_explicit(&c->site->proven, true, memory_order_relaxed);
+    if (m == NNTP_TEXT && x->tried & EXCHANGE_WHOLE)
+        atomic_store_explicit(&c->site->no_body, true, memory_order_relaxed);
     switch (m) {
     case NNTP_TEXT:
         article_start(&c->article);

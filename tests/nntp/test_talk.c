@@ -350,6 +350,8 @@ START_TEST(mode_reader_is_said_to_a_server_that_knows_no_body_and_only_once)
     talker_hears(&t, "201 ok\r\n");
     says("BODY <a>\r\n");
     talker_hears(&t, "500 what?\r\n");
+    says("ARTICLE <a>\r\n");
+    talker_hears(&t, "500 what?\r\n");
     reported(0, QOS_DECLINED);
     ck_assert(!t.c.dead);
     talker_fini(&t);
@@ -369,6 +371,25 @@ START_TEST(a_transit_server_that_wants_reader_mode_gets_it)
     says("BODY <a>\r\n");
     talker_hears(&t, "430 gone\r\n");
     reported(0, QOS_NOT_HERE);
+    talker_fini(&t);
+}
+END_TEST
+
+START_TEST(a_body_that_is_not_known_becomes_an_article)
+{
+    ready();
+    body("a");
+    says("BODY <a>\r\n");
+    talker_hears(&t, "500 what?\r\n");
+    says("MODE READER\r\n");
+    talker_hears(&t, "500 what?\r\n");
+    says("BODY <a>\r\n");
+    talker_hears(&t, "500 what?\r\n");
+    says("ARTICLE <a>\r\n");
+    talker_hears(&t, "220 0 <a>\r\nSubject: x\r\n\r\nno yEnc\r\n.\r\n");
+    reported(0, QOS_SPOILT);
+    body("b");
+    says("ARTICLE <b>\r\n");
     talker_fini(&t);
 }
 END_TEST
@@ -606,6 +627,7 @@ static Suite *suite(void)
     tcase_add_test(c, a_group_that_is_wanted_but_not_known_is_declined);
     tcase_add_test(c, mode_reader_is_said_to_a_server_that_knows_no_body_and_only_once);
     tcase_add_test(c, a_transit_server_that_wants_reader_mode_gets_it);
+    tcase_add_test(c, a_body_that_is_not_known_becomes_an_article);
     tcase_add_test(c, a_stat_that_is_not_known_becomes_a_head);
     tcase_add_test(c, a_login_that_is_not_known_yet_is_made_in_reader_mode);
     tcase_add_test(c, a_server_that_plays_login_against_reader_mode_is_left);
