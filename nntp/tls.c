@@ -183,17 +183,22 @@ static void cert_explain(struct nntp_tls *t)
 
 /* --- sessions ------------------------------------------------------------------------------------- */
 
+/* The context keeps a copy: a connection goes on using its session, on its own loop, when the next
+ * ticket comes. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
     struct nntp_tls *t = SSL_get_app_data(ssl);
     struct nntp_tls_ctx *ctx = t->ctx;
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
 
+    if (!copy)
+        return 0; /* no memory: the next handshake is a whole one */
     pthread_mutex_lock(&ctx->lock);
     SSL_SESSION *old = ctx->session;
-    ctx->session = session;
+    ctx->session = copy;
     pthread_mutex_unlock(&ctx->lock);
     SSL_SESSION_free(old);
-    return 1; /* the reference is ours now */
+    return 0; /* `session` stays the connection's alone */
 }
 
 /* A session carries its own copy for each connection: OpenSSL marks the one in use. */
