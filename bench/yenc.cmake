@@ -1,5 +1,0 @@
-if(TARGET yenc)
-  add_executable(bench_yenc yenc.c)
-  set_target_properties(bench_yenc PROPERTIES OUTPUT_NAME yenc)
-  target_link_libraries(bench_yenc PRIVATE yenc project_options)
-endif()

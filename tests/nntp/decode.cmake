@@ -1,5 +1,0 @@
-if(TARGET yenc)
-  nzbfs_test(nntp/yenc SOURCES test_yenc.c LIBS yenc)
-  nzbfs_test(nntp/crc32 SOURCES test_crc32.c LIBS yenc)
-  nzbfs_test(nntp/article SOURCES test_article.c LIBS yenc)
-endif()
