@@ -320,8 +320,7 @@ static enum cache_start fetch(struct read *r, bool *gone)
     r->cache = (struct cache_read){.file = &r->file->cache,
                                    .class = r->pub.class,
                                    .urgency = r->pub.urgency,
-                                   .stream = r->pub.handle ? r->pub.handle->stream
-                                                           : r->file->cache.id | UINT64_C(1) << 63,
+                                   .stream = r->stream,
                                    .deadline_us = r->watched.deadline_us,
                                    .ready = on_ready,
                                    .wants = r->wants,
@@ -436,6 +435,7 @@ bool fs_read_start(struct fs_read *pub)
     uint64_t off = pub->off;
     uint32_t len = pub->len;
     r->run = len + (h ? fs_handle_run(h, off) : 0);
+    r->stream = h ? h->stream : r->file->cache.id | UINT64_C(1) << 63;
     read_get(r);
     enum step s = STEP_AGAIN;
     while (s == STEP_AGAIN)

@@ -34,7 +34,9 @@ struct read {
 
     /* of the thread that goes round */
     bool waited, learner, pinned;
-    uint64_t run; /* bytes read in sequence up to the end of this read */
+    uint64_t
+        stream; /* the handle's, which may be closed as soon as somebody else has ended the read */
+    uint64_t run;   /* bytes read in sequence up to the end of this read */
     bool gather;    /* bytes are copied to buf, width blocks at a time */
     bool sound;     /* the pieces are where the plan has them */
     int asked;      /* the want whose place is to be learnt; -1: none */
