@@ -104,16 +104,14 @@ struct fs_read {
     /* in: set before fs_read_start(); fs_read_new() has set what is not named here to what a reader of an
        open file wants */
     struct fs_node *file;
-    struct fs_handle
-        *handle; /* or NULL: no readahead; lent until it is over and has been started */
+    struct fs_handle *handle; /* or NULL: no readahead; lent as fs_handle_close() says */
     uint64_t off;
     uint32_t len;             /* at most FS_READ_MOST */
     enum traffic_class class; /* TRAFFIC_STREAMING */
     enum urgency urgency;     /* URGENCY_DEMAND */
     uint64_t deadline_us;     /* now + mount.read_timeout_s */
     bool partial; /* what stands before the first bad byte is an answer; else only all of it */
-    bool
-        once; /* the asker keeps what it reads: a segment read in sequence to its end may be forgotten */
+    bool once;    /* the asker keeps it: a segment read in sequence to its end may be forgotten */
     /** Ends the read when fs_read_start() did not. Runs once, on a thread of the source, of the watch, or
      *  of who cancels; with no lock held; not inside fs_read_start(). May call fs_read_end(). */
     void (*done)(struct fs_read *r);

@@ -34,13 +34,12 @@ struct read {
 
     /* of the thread that goes round */
     bool waited, learner, pinned;
-    uint64_t
-        stream; /* the handle's, which may be closed as soon as somebody else has ended the read */
-    uint64_t run;   /* bytes read in sequence up to the end of this read */
-    bool gather;    /* bytes are copied to buf, width blocks at a time */
-    bool sound;     /* the pieces are where the plan has them */
-    int asked;      /* the want whose place is to be learnt; -1: none */
-    unsigned width; /* pieces at once, at most */
+    uint64_t stream; /* the handle's, which may be closed once somebody else has ended the read */
+    uint64_t run;    /* bytes read in sequence up to the end of this read */
+    bool gather;     /* bytes are copied to buf, width blocks at a time */
+    bool sound;      /* the pieces are where the plan has them */
+    int asked;       /* the want whose place is to be learnt; -1: none */
+    unsigned width;  /* pieces at once, at most */
     unsigned rounds, lost;
     unsigned nwants, npieces, niov;
     uint64_t pos, end; /* how far it is; where it ends, once the size is known */
