@@ -28,6 +28,9 @@ void up_with(const struct rig_config *cfg);
 void down(void);
 void gone(void);
 
+/** Unmount from outside, as umount(8) does or fusermount3(1). False: refused, or nothing is mounted. */
+bool detach(bool lazily);
+
 /** Of a name in the mount; good until this thread's next call. */
 const char *path(const char *name);
 
