@@ -37,6 +37,7 @@ struct get {
     struct compose world;
     struct get_file *files;
     size_t nfiles, room;
+    size_t before; /* files that were named before the present argument */
     size_t asked;  /* files whose size has been asked for */
     size_t active; /* of these, not over yet */
     size_t first;  /* all before it are over */
@@ -334,7 +335,8 @@ static int file_add(struct get *g, struct fs_node *n, const char *path)
         g->files = more;
         g->room = room;
     }
-    for (size_t k = 0; k < g->nfiles; k++)
+    /* One walk of the tree meets nothing twice, so only what earlier arguments named is looked at. */
+    for (size_t k = 0; k < g->before; k++)
         if (g->files[k].node == n)
             return 0; /* named twice */
     return get_file_init(&g->files[g->nfiles++], n, strdup(path));
@@ -381,6 +383,7 @@ static int selection_add(struct get *g, char **paths, int n)
             cli_error("%s: no such file; nzbfs ls shows what there is", paths[i]);
             return -ENOENT;
         }
+        g->before = g->nfiles;
         int rc = tree_add(g, node, paths[i]);
         if (rc < 0)
             return rc;
