@@ -240,7 +240,7 @@ static int path_set(const char *value, const char *dir, char **at)
 
 /* --- secrets ----------------------------------------------------------------------------------- */
 
-/* The first line of `path` in buf[SECRET_MAX + 2]. */
+/* The only line of `path` in buf[SECRET_MAX + 2]. */
 static int secret_read(const char *path, char *buf, char *err, size_t errlen)
 {
     struct stat st;

@@ -32,7 +32,7 @@ struct fs_node;   /* a directory or a file of the tree; ours for the life of the
 struct fs_handle; /* an open file: what is read ahead for it */
 
 struct fs_options {
-    struct config_mount mount; /* copied; all of it is honoured but `view` */
+    struct config_mount mount; /* copied; all but `view` and default_permissions matters */
     const char *source;        /* what is mounted, as it shall stand in /proc/mounts; copied */
     uint64_t (*now_us)(void);  /* NULL: clock_now_us. With another one no deadline passes by itself:
                                   fs_expire() is the caller's to call */
