@@ -173,17 +173,30 @@ static struct span without_tail(const char *subject)
     return w;
 }
 
-/* "[name.ext]" and "name.ext]," are name.ext; "[2020].mkv" stays. */
+static size_t count(struct span w, char c)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < w.len; i++)
+        n += w.s[i] == c;
+    return n;
+}
+
+/* "[name.ext]" and "name.ext]," are name.ext; "[2020].mkv" stays. The brackets that are left are counted
+ * along: a subject may be a megabyte of them. */
 static struct span unwrap(struct span w)
 {
+    size_t opens = count(w, '['), closes = count(w, ']');
+
     while (w.len) {
         bool open = w.s[0] == '[', close = w.s[w.len - 1] == ']';
-        if (strchr(",;:", w.s[w.len - 1]) || (close && (open || !memchr(w.s, '[', w.len)))) {
+        if (strchr(",;:", w.s[w.len - 1]) || (close && (open || !opens))) {
             w.len--;
+            closes -= close;
             if (open && close)
-                w = w.len ? (struct span){w.s + 1, w.len - 1} : w;
-        } else if (open && !memchr(w.s, ']', w.len)) {
-            w.s++, w.len--;
+                w.s++, w.len--, opens--;
+        } else if (open && !closes) {
+            w.s++, w.len--, opens--;
         } else {
             break;
         }

@@ -73,6 +73,29 @@ START_TEST(the_buffer_is_never_overrun)
 }
 END_TEST
 
+/* Work that grew with the square of the length would take an hour here. */
+START_TEST(a_subject_of_brackets_alone_is_read_once)
+{
+    const size_t len = (size_t)32 << 20;
+    char *subject = malloc(len + 1), *out = malloc(len + 1);
+
+    ck_assert(subject && out);
+    subject[len] = '\0';
+    for (const char *c = "[],"; *c; c++) {
+        memset(subject, *c, len);
+        ck_assert_uint_eq(nzb_name_from_subject(subject, out, len + 1), len);
+    }
+    memset(subject, '[', len / 2);
+    memset(subject + len / 2, ']', len / 2);
+    ck_assert_uint_eq(nzb_name_from_subject(subject, out, len + 1), len);
+    memcpy(subject + len / 2 - 3, "ab.mkv", 6);
+    ck_assert_uint_eq(nzb_name_from_subject(subject, out, len + 1), 6);
+    ck_assert_str_eq(out, "ab.mkv");
+    free(subject);
+    free(out);
+}
+END_TEST
+
 START_TEST(the_last_counter_tells_the_parts)
 {
     ck_assert_uint_eq(nzb_name_parts("[01/99] - \"a.b\" yEnc (1/50)"), 50);
@@ -168,6 +191,7 @@ int main(void)
     tcase_add_test(t, without_quotes_it_is_the_last_word_that_looks_like_a_file);
     tcase_add_test(t, without_any_such_word_it_is_all_of_it);
     tcase_add_test(t, the_buffer_is_never_overrun);
+    tcase_add_test(t, a_subject_of_brackets_alone_is_read_once);
     tcase_add_test(t, the_last_counter_tells_the_parts);
     tcase_add_test(t, a_name_never_leaves_its_directory);
     tcase_add_test(t, a_name_is_valid_utf8_without_tricks);
