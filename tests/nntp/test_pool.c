@@ -1,4 +1,5 @@
 /* The pool against well-behaved servers: what is asked for arrives, once, and everything ends. */
+#include "base/clock.h"
 #include "tests/nntp/rig.h"
 
 #include <check.h>
@@ -371,7 +372,10 @@ START_TEST(a_rate_limit_slows_and_breaks_nothing)
     rig_server(&r, &(struct newsd_config){0});
     r.cfg.pool.rate_bps = 400000;
     rig_start(&r);
+    uint64_t begun_us = clock_now_us();
     fetch_many(&r, t, 16);
+    /* 320,000 bytes, of which 65,536 may come at once. */
+    ck_assert_uint_ge(clock_now_us() - begun_us, 630000);
     rig_fini(&r);
 }
 END_TEST

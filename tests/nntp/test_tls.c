@@ -1,4 +1,5 @@
 /* TLS: who is believed, and who is not. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "tests/nntp/rig.h"
 
@@ -235,6 +236,7 @@ START_TEST(a_rate_limit_holds_back_tls_too)
     rig_server(&r, &(struct newsd_config){.tls = true});
     r.cfg.providers[0].rate_bps = 300000;
     rig_start(&r);
+    uint64_t begun_us = clock_now_us();
     for (uint32_t i = 0; i < 8; i++) {
         fetch_init(&t[i], &r, i + 1);
         fetch_start(&t[i], &r);
@@ -244,6 +246,8 @@ START_TEST(a_rate_limit_holds_back_tls_too)
         fetch_check(&t[i], i + 1);
         fetch_fini(&t[i]);
     }
+    /* 160,000 bytes, of which 65,536 may come at once. */
+    ck_assert_uint_ge(clock_now_us() - begun_us, 310000);
     rig_fini(&r);
 }
 END_TEST
