@@ -106,18 +106,22 @@ static void lost_set(struct fs_file *f, uint32_t i, bool lost)
     f->missing += lost ? 1 : UINT32_MAX;
 }
 
-bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *info)
+bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *info, uint64_t *grown)
 {
     uint64_t size;
+    *grown = 0;
     pthread_mutex_lock(&f->lock);
     bool fits = segmap_learn(f->map, i, info) == SEGMAP_PLAUSIBLE;
     if (fits)
         lost_set(f, i, false);
     if (segmap_size(f->map, &size) && size != f->size) {
-        f->resized = f->size != FS_SIZE_UNKNOWN;
-        if (f->resized)
+        bool had = f->size != FS_SIZE_UNKNOWN;
+        *grown = size - (had ? f->size : 0);
+        if (had) {
+            f->resized = true;
             log_warn("%s: is %" PRIu64 " bytes long, not %" PRIu64 " as was thought",
                      f->posted->name, size, (uint64_t)f->size);
+        }
         f->size = size;
     }
     pthread_mutex_unlock(&f->lock);

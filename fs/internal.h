@@ -58,8 +58,9 @@ void fs_file_fini(struct fs_file *f);
 /** Make the map if there is none yet. 0 or -ENOMEM. */
 int fs_file_load(struct fs_file *f);
 
-/** Hold what a fetch of segment `i` brought against the map. False: it contradicts it. */
-bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *info);
+/** Hold what a fetch of segment `i` brought against the map. False: it contradicts it. *grown: by so much
+ *  the size that is known has changed; modulo 2^64, for it may shrink. */
+bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *info, uint64_t *grown);
 
 /** Segment `i` ended `how`, which is not DONE. */
 void fs_file_failed(struct fs_file *f, uint32_t i, enum segment_result how);

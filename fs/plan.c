@@ -155,14 +155,13 @@ static int asked_lost(struct read *r, const struct cache_want *w)
 
 static void learn_done(struct read *r, const struct cache_want *w, bool *wrong)
 {
-    uint64_t before = r->file->size;
-    if (!fs_file_learn(r->file, w->i, &w->info)) {
+    uint64_t grown;
+    if (!fs_file_learn(r->file, w->i, &w->info, &grown)) {
         *wrong = true;
         cache_drop(r->fs->cache, &r->file->cache, w->i);
     }
-    uint64_t now = r->file->size;
-    if (now != before)
-        atomic_fetch_add(&r->fs->known_bytes, now - (before == FS_SIZE_UNKNOWN ? 0 : before));
+    if (grown)
+        atomic_fetch_add(&r->fs->known_bytes, grown);
 }
 
 /* A block that does not hold what its piece wants can only be an old one, from before the map knew better. */
