@@ -120,12 +120,13 @@ int floor_fuse_run(const char *mountpoint, uint64_t size, bool direct_io)
 {
     struct memory m = {.size = size, .direct_io = direct_io};
 
-    m.bytes =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    m.bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (m.bytes == MAP_FAILED) {
         perror("bench: memory file");
         return 1;
     }
+    /* As the cache's: without it the floor is three to four times higher, and nothing to be proud of. */
+    (void)madvise(m.bytes, size, MADV_HUGEPAGE);
     memset(m.bytes, 0x5a, size); /* no shared zero page: real memory, as the cache's */
     int err = serve(&m, mountpoint);
     munmap(m.bytes, size);
