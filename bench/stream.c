@@ -225,9 +225,10 @@ static void report(const struct options *o, const struct scene *s, const struct 
         return;
     }
     printf(
-        "\nstream: %.2f GB in %zu file(s), %s, %u connections, latency %u ms, %s, median of %u\n",
-        (double)s->bytes / GB, s->nzb->nfiles, o->scene.tls ? "TLS" : "plain", o->scene.connections,
-        o->scene.latency_ms, o->direct_io ? "direct_io" : "page cache", o->rounds);
+        "\nstream: %.2f GB in %zu file(s)%s, %s, %u connections, latency %u ms, %s, median of %u\n",
+        (double)s->bytes / GB, s->nzb->nfiles, o->parallel ? " at once" : "",
+        o->scene.tls ? "TLS" : "plain", o->scene.connections, o->scene.latency_ms,
+        o->direct_io ? "direct_io" : "page cache", o->rounds);
     printf("  %-34s %10s %10s\n", "", "CPU s/GB", "MB/s");
     printf("  %-34s %10.3f %10.0f\n", "bare client (receive+decode+CRC)", MEDIAN(client_cpu),
            MEDIAN(client_mbs));
