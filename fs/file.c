@@ -106,25 +106,35 @@ static void lost_set(struct fs_file *f, uint32_t i, bool lost)
     f->missing += lost ? 1 : UINT32_MAX;
 }
 
+/* Servers that lie would otherwise write a line for each file and turn. */
+static void resized_log(const struct fs_file *f, uint64_t size, uint64_t thought)
+{
+    static struct log_gate gate;
+    uint64_t count = log_gate_pass(&gate, clock_now_us(), LOST_PERIOD_US);
+    if (count)
+        log_warn("%s: is %" PRIu64 " bytes long, not %" PRIu64 " as was thought (%" PRIu64
+                 " sizes corrected so far)",
+                 f->posted->name, size, thought, count);
+}
+
 bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *info, uint64_t *grown)
 {
-    uint64_t size;
+    uint64_t size, thought = FS_SIZE_UNKNOWN;
     *grown = 0;
     pthread_mutex_lock(&f->lock);
     bool fits = segmap_learn(f->map, i, info) == SEGMAP_PLAUSIBLE;
     if (fits)
         lost_set(f, i, false);
     if (segmap_size(f->map, &size) && size != f->size) {
-        bool had = f->size != FS_SIZE_UNKNOWN;
-        *grown = size - (had ? f->size : 0);
-        if (had) {
-            f->resized = true;
-            log_warn("%s: is %" PRIu64 " bytes long, not %" PRIu64 " as was thought",
-                     f->posted->name, size, (uint64_t)f->size);
-        }
+        thought = f->size;
+        bool had = thought != FS_SIZE_UNKNOWN;
+        *grown = size - (had ? thought : 0);
+        f->resized |= had;
         f->size = size;
     }
     pthread_mutex_unlock(&f->lock);
+    if (thought != FS_SIZE_UNKNOWN)
+        resized_log(f, size, thought);
     return fits;
 }
 

@@ -72,8 +72,8 @@ const struct nzb_file *fs_node_posted(const struct fs_node *n); /* NULL: a direc
  *  where not. */
 bool fs_node_stat(struct fs *fs, const struct fs_node *n, struct stat *st);
 
-/** What is known to be wrong with a file: segments that were asked for and that no provider has, gaps in
- *  the NZB's numbers included; and bytes that were shown as zeros in their place. */
+/** What is known to be wrong with a file: segments that were asked for and that no provider has, or has
+ *  undamaged, gaps in the NZB's numbers included; and bytes that were shown as zeros in their place. */
 struct fs_health {
     uint32_t segments, parts, missing;
     uint64_t zeroed;
