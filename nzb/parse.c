@@ -23,9 +23,9 @@
 #define DEPTH_MOST  64
 #define TEXT_MOST   ((size_t)64 << 10) /* of an element that we read */
 
-/* About 64 bytes of a minimal segment in XML become 80 of ours at most; an NZB that takes this much
- * would be one of many gigabytes. */
-#define MEMORY_MOST ((size_t)2 << 30)
+/* A segment takes some 80 bytes of ours, so this is six million of them, or four terabytes of posts. A small
+ * .nzb.gz that unpacks to more is meant to hurt. */
+#define MEMORY_MOST ((size_t)512 << 20)
 
 enum element { OTHER, SEGMENT, GROUP, META };
 
