@@ -38,8 +38,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
     (void)userdata;
     conn->max_read = READ_MOST;
     conn->max_readahead = READ_MOST;
-    conn->max_background = 64;
-    conn->congestion_threshold = 48;
+    conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+    conn->max_background = 256;
+    conn->congestion_threshold = 192;
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
