@@ -8,6 +8,10 @@
  *           Every function here may be called from any thread but the loops' own callbacks.
  * Locks     One mutex around the scheduler, a leaf. Orders leave the scheduler under it and reach a
  *           loop's inbox after it. No callback runs with it held.
+ * Commands  BODY (ARTICLE where that is not known), STAT, HEAD; GROUP after a 412, MODE READER after a 401 or
+ *           500, AUTHINFO when there is a user name or after a 480, QUIT. Not CAPABILITIES: what a server can
+ *           do shows in its answers, which costs no round trip where all is well. Not DATE: idle
+ *           connections are held by TCP's keep-alive, and a lost one costs its next operation a retry.
  * Source    RFC 3977 (NNTP), RFC 4643 (AUTHINFO), yEnc 1.3.
  */
 #ifndef NNTP_NNTP_H
