@@ -154,20 +154,35 @@ void fs_file_failed(struct fs_file *f, uint32_t i, enum segment_result how)
         lost_log(f, i, how);
 }
 
-/* How long a stall is remembered: the kernel asks again at once. And how long such a second request waits:
- * long enough to be answered if the server has just come back. A request that was cut short does not renew
- * the stall, so whoever keeps asking gets a full wait again soon. */
+/* How long after its deadline a stall is remembered: the kernel asks again at once. And how long such a second
+ * request waits at least: long enough to be answered if the server has just come back. A request that was cut
+ * short does not renew the stall, so whoever keeps asking gets a full wait again soon. */
 #define STALL_US      (UINT64_C(1000) * 1000)
 #define STALL_WAIT_US (UINT64_C(100) * 1000)
 
-void fs_file_stalled(struct fs_file *f, uint64_t now_us, uint64_t begin, uint64_t end)
+/* The kernel's readahead of one stretch fails piece by piece. */
+#define STALL_NEAR    ((uint64_t)1 << 20)
+
+static bool is_near(const struct fs_range *a, uint64_t begin, uint64_t end)
 {
+    return begin <= (a->end > UINT64_MAX - STALL_NEAR ? UINT64_MAX : a->end + STALL_NEAR) &&
+           a->begin <= (end > UINT64_MAX - STALL_NEAR ? UINT64_MAX : end + STALL_NEAR);
+}
+
+void fs_file_stalled(struct fs_file *f, uint64_t now_us, uint64_t begin, uint64_t end,
+                     uint64_t deadline_us)
+{
+    uint64_t until = (deadline_us > now_us ? deadline_us : now_us) + STALL_US;
     pthread_mutex_lock(&f->lock);
-    if (now_us >= f->stalled_until)
+    if (now_us >= f->stalled_until || !is_near(&f->stalled, begin, end)) {
         f->stalled = (struct fs_range){begin, end};
+        f->stalled_deadline = deadline_us;
+        f->stalled_until = until;
+    }
     f->stalled.begin = begin < f->stalled.begin ? begin : f->stalled.begin;
     f->stalled.end = end > f->stalled.end ? end : f->stalled.end;
-    f->stalled_until = now_us + STALL_US;
+    if (until > f->stalled_until)
+        f->stalled_until = until;
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -178,8 +193,11 @@ uint64_t fs_file_deadline(struct fs_file *f, uint64_t now_us, uint64_t begin, ui
         return deadline_us;
     pthread_mutex_lock(&f->lock);
     bool same = begin < f->stalled.end && end > f->stalled.begin;
+    uint64_t sooner = now_us + STALL_WAIT_US;
+    if (sooner < f->stalled_deadline)
+        sooner = f->stalled_deadline;
     pthread_mutex_unlock(&f->lock);
-    return same && deadline_us > now_us + STALL_WAIT_US ? now_us + STALL_WAIT_US : deadline_us;
+    return same && deadline_us > sooner ? sooner : deadline_us;
 }
 
 /* Under the lock: the first range that ends at or behind `off`. */

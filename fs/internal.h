@@ -48,6 +48,7 @@ struct fs_file {
     struct fs_range *zeros;
     size_t nzeros, zeros_cap;
     struct fs_range stalled;
+    uint64_t stalled_deadline;
     unsigned
         learners; /* reads that are learning the map: while there are any, what is lost stays so */
 };
@@ -65,10 +66,12 @@ bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *inf
 /** Segment `i` ended `how`, which is not DONE. */
 void fs_file_failed(struct fs_file *f, uint32_t i, enum segment_result how);
 
-/** A read of [begin, end) has waited its full time in vain. For a moment others of these bytes need not
- *  wait as long: a kernel whose readahead has failed asks once more for the very page, and a reader is
- *  to get its error within one timeout, not three. */
-void fs_file_stalled(struct fs_file *f, uint64_t now_us, uint64_t begin, uint64_t end);
+/** A read of [begin, end) that might have waited until `deadline_us` has waited in vain: its time was over, or
+ *  nobody could be asked. Others of these bytes get what is left of that time and a moment more: a kernel
+ *  whose readahead has failed asks once more for the very page, and a reader is to get its error within one
+ *  timeout, not three. */
+void fs_file_stalled(struct fs_file *f, uint64_t now_us, uint64_t begin, uint64_t end,
+                     uint64_t deadline_us);
 
 /** The deadline of a read of [begin, end): `deadline_us`, or sooner after such a stall. */
 uint64_t fs_file_deadline(struct fs_file *f, uint64_t now_us, uint64_t begin, uint64_t end,

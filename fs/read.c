@@ -100,8 +100,9 @@ static bool claim(struct read *r)
 static void count(struct fs *fs, const struct read *r)
 {
     const struct fs_read *pub = &r->pub;
-    if (pub->err == ETIMEDOUT && !r->cut)
-        fs_file_stalled(r->file, fs->now_us(), r->waits_for.begin, r->waits_for.end);
+    if ((pub->err == ETIMEDOUT || (pub->err == EIO && r->failed)) && !r->cut)
+        fs_file_stalled(r->file, fs->now_us(), r->waits_for.begin, r->waits_for.end,
+                        r->watched.deadline_us);
     if (pub->err)
         atomic_fetch_add(pub->err == ETIMEDOUT ? &fs->timeouts
                          : pub->err == EINTR   ? &fs->interrupts
@@ -229,12 +230,12 @@ static enum step narrow(struct read *r)
     return gather_begin(r) ? STEP_AGAIN : finish(r, ENOMEM);
 }
 
-static bool lacks_room(const struct read *r)
+static bool some_ended(const struct read *r, enum segment_result how)
 {
-    bool lacks = false;
+    bool some = false;
     for (unsigned k = 0; k < r->nwants; k++)
-        lacks |= r->wants[k].result == SEGMENT_NOSPACE;
-    return lacks;
+        some |= r->wants[k].result == how;
+    return some;
 }
 
 static void too_large_log(const struct read *r)
@@ -249,7 +250,8 @@ static void too_large_log(const struct read *r)
 static enum step digest(struct read *r)
 {
     bool again;
-    if (lacks_room(r)) {
+    r->failed |= some_ended(r, SEGMENT_FAILED);
+    if (some_ended(r, SEGMENT_NOSPACE)) {
         if (r->nwants > 1) {
             unpin(r);
             return narrow(r);

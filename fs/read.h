@@ -36,6 +36,7 @@ struct read {
     bool waited, learner, pinned;
     uint64_t stream; /* the handle's, which may be closed once somebody else has ended the read */
     uint64_t run;    /* bytes read in sequence up to the end of this read */
+    bool failed;     /* nobody could be asked for some of its bytes: they may be there */
     bool gather;     /* bytes are copied to buf, width blocks at a time */
     bool sound;      /* the pieces are where the plan has them */
     int asked;       /* the want whose place is to be learnt; -1: none */

@@ -53,6 +53,45 @@ START_TEST(whoever_asks_again_for_what_has_just_timed_out_waits_less)
 }
 END_TEST
 
+/* A silent server costs three stalls before its article has FAILED; the kernel then asked for the page again, and
+ * that waited a whole timeout more: a `cat` with read_timeout = 5 ended after 8.4 s. */
+START_TEST(whoever_asks_again_for_what_has_just_failed_waits_for_the_rest_of_the_time)
+{
+    fs_read_end(read_over(reading(0, 0)));
+    rig_rule(rig, SEED, 3, RIG_FAILED);
+    struct fs_read *a = reading(20000, 10000), *b;
+    ck_assert(!fs_read_start(a));
+    fake_now_us += 45000000;
+    rig_serve_all(rig);
+    ck_assert_uint_eq(ends, 1);
+    expect_error(a, EIO);
+
+    rig_rule(rig, SEED, 3, RIG_HONEST);
+    b = reading(24000, 4096);
+    ck_assert(!fs_read_start(b));
+    fs_expire(rig_fs(rig), fake_now_us += 14999999);
+    ck_assert_uint_eq(ends, 0);
+    fs_expire(rig_fs(rig), fake_now_us += 1);
+    ck_assert_uint_eq(ends, 1);
+    expect_error(b, ETIMEDOUT);
+
+    /* And a third time, at once: a moment. */
+    b = reading(24000, 4096);
+    ck_assert(!fs_read_start(b));
+    fs_expire(rig_fs(rig), fake_now_us += 100000);
+    ck_assert_uint_eq(ends, 1);
+    expect_error(b, ETIMEDOUT);
+
+    /* What lies elsewhere is not meant. */
+    b = reading(60000, 100);
+    ck_assert(!fs_read_start(b));
+    fs_expire(rig_fs(rig), fake_now_us += 100000);
+    ck_assert_uint_eq(ends, 0);
+    rig_serve_all(rig);
+    expect_bytes(b, 60000, 100);
+}
+END_TEST
+
 START_TEST(an_expired_read_lets_go_of_what_it_waited_for)
 {
     struct fs_read *r = reading(0, 100);
@@ -251,6 +290,7 @@ int main(void)
     TCase *t = tcase_create("ends");
     tcase_add_test(t, a_read_ends_at_its_deadline);
     tcase_add_test(t, whoever_asks_again_for_what_has_just_timed_out_waits_less);
+    tcase_add_test(t, whoever_asks_again_for_what_has_just_failed_waits_for_the_rest_of_the_time);
     tcase_add_test(t, an_expired_read_lets_go_of_what_it_waited_for);
     tcase_add_test(t, an_answer_before_the_deadline_is_the_only_one);
     tcase_add_test(t, one_waiting_read_ends_and_the_other_goes_on);
