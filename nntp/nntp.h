@@ -19,6 +19,7 @@
 
 #include "base/config.h"
 #include "base/source.h"
+#include "qos/qos.h" /* the figures */
 
 struct nntp_pool;
 
@@ -37,23 +38,17 @@ int nntp_pool_resize(struct nntp_pool *p, const struct config *cfg, char *err, s
  *  closed with QUIT where that is instant, threads joined, memory freed. */
 void nntp_pool_stop(struct nntp_pool *p);
 
-struct nntp_class_stats {
-    unsigned leased, waiting;
-    uint64_t done, missing, corrupt, failed;
-};
-
 struct nntp_provider_stats {
     char name[64];
-    unsigned limit, ceiling, sockets, leased;
-    uint64_t articles, missing, corrupt, broken, refused;
-    uint64_t bytes_wire, bytes_payload;
+    bool gone; /* not in the configuration any more; its past counts still */
+    uint64_t bytes_wire, bytes_payload; /* received; of answers under way, too */
 };
 
 struct nntp_pool_stats {
-    struct nntp_class_stats classes[TRAFFIC_CLASSES];
-    struct nntp_provider_stats providers[CONFIG_PROVIDERS];
-    unsigned nproviders;
-    unsigned leased_total;
+    struct qos_stats qos;
+    struct nntp_provider_stats
+        providers[CONFIG_PROVIDERS]; /* qos.nproviders of them, in its order */
+    uint64_t now_us;                 /* clock_now_us(), of that moment */
 };
 
 /** One consistent moment. */

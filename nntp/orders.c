@@ -320,10 +320,8 @@ static void conn_gone(struct nntp_conn *c, enum qos_gone why, bool seen, const c
     lane->nconns--;
     conn_forget(p, c);
     qos_conn_gone(p->qos, now, c->id, why, seen, dice());
-    struct qos_stats s;
     if (why != QOS_GONE_CLOSED && why != QOS_GONE_STALE && p->providers[c->provider].was_up) {
-        qos_stats(p->qos, &s);
-        down = s.providers[c->provider].down;
+        down = qos_is_down(p->qos, c->provider);
         if (down)
             p->providers[c->provider].was_up = false;
     }

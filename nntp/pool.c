@@ -398,40 +398,19 @@ void nntp_pool_stop(struct nntp_pool *p)
 
 /* --- figures ---------------------------------------------------------------------------------------- */
 
-static void provider_stats(struct nntp_provider *v, const struct qos_provider_stats *q,
-                           struct nntp_provider_stats *out)
-{
-    snprintf(out->name, sizeof(out->name), "%s", v->site->name);
-    out->limit = q->limit;
-    out->ceiling = q->ceiling;
-    out->sockets = q->sockets;
-    out->leased = q->leased;
-    out->articles = q->ok;
-    out->missing = q->not_here;
-    out->corrupt = q->spoilt;
-    out->broken = q->broken;
-    out->refused = q->refused;
-    out->bytes_wire = atomic_load_explicit(&v->counters.wire, memory_order_relaxed);
-    out->bytes_payload = atomic_load_explicit(&v->counters.payload, memory_order_relaxed);
-}
-
 void nntp_pool_stats(struct nntp_pool *p, struct nntp_pool_stats *out)
 {
-    struct qos_stats q;
-
     memset(out, 0, sizeof(*out));
     pthread_mutex_lock(&p->lock);
-    qos_stats(p->qos, &q);
-    out->nproviders = p->nproviders;
-    for (unsigned k = 0; k < p->nproviders; k++)
-        provider_stats(&p->providers[k], &q.providers[k], &out->providers[k]);
+    out->now_us = clock_now_us();
+    qos_stats(p->qos, &out->qos);
+    for (unsigned k = 0; k < p->nproviders; k++) {
+        struct nntp_provider *v = &p->providers[k];
+        struct nntp_provider_stats *s = &out->providers[k];
+        snprintf(s->name, sizeof(s->name), "%s", v->site->name);
+        s->gone = !out->qos.providers[k].limit;
+        s->bytes_wire = atomic_load_explicit(&v->counters.wire, memory_order_relaxed);
+        s->bytes_payload = atomic_load_explicit(&v->counters.payload, memory_order_relaxed);
+    }
     pthread_mutex_unlock(&p->lock);
-    out->leased_total = q.leased_total;
-    for (unsigned i = 0; i < TRAFFIC_CLASSES; i++)
-        out->classes[i] = (struct nntp_class_stats){.leased = q.classes[i].leased,
-                                                    .waiting = q.classes[i].waiting,
-                                                    .done = q.classes[i].done,
-                                                    .missing = q.classes[i].missing,
-                                                    .corrupt = q.classes[i].corrupt,
-                                                    .failed = q.classes[i].failed};
 }

@@ -172,6 +172,9 @@ struct qos {
     struct provider providers[QOS_PROVIDERS];
     struct bucket bucket;
 
+    void (*watch)(void *arg, const struct qos_record *r); /* or NULL */
+    void *watch_arg;
+
     struct heap deadlines;
     struct list ended;   /* operations whose END has not been fetched */
     struct list closing; /* connections whose CLOSE has not been fetched */

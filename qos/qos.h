@@ -85,8 +85,9 @@ struct qos_limits {
 struct qos_want {
     enum traffic_class class;
     enum urgency urgency;
-    enum segment_verb verb; /* STAT and HEAD are cheap: their pipelines may be deeper */
-    uint64_t stream;        /* streaming: the open file; queue and health: the job */
+    enum segment_verb
+        verb;        /* STAT and HEAD bring little: a turn of them costs their stream little */
+    uint64_t stream; /* streaming: the open file; queue and health: the job */
     qos_time
         deadline;   /* ends with QOS_TIMEOUT then; in flight, it may still be answered, but is not
                                sent again; 0: none */
@@ -112,8 +113,12 @@ int qos_submit(struct qos *q, qos_time now, const struct qos_want *want, qos_op 
 /** It became more urgent; a less urgent value changes nothing. `deadline` 0 leaves it as it is. */
 void qos_promote(struct qos *q, qos_time now, qos_op op, enum urgency u, qos_time deadline);
 
-/** Nobody wants it. Not sent yet: an END order with QOS_CANCELLED follows. Sent: it runs to its end on
- *  the wire, is never retried, and its END says how it went. */
+/** Nobody wants it. Not sent yet: an END order with QOS_CANCELLED follows. Sent: it runs to its end on the
+ *  wire, for whoever may want it yet, is never retried, and its END says how it went. It is cut instead, by
+ *  a CLOSE of its connection, and ends with QOS_CANCELLED, when all that flies there is cancelled, a class
+ *  below its guarantee waits for a slot at that provider, and what remains of it will take longer, by the
+ *  provider's own pace, than to open another connection (and, where the account is full, to be sure
+ *  that the old one is gone). */
 void qos_cancel(struct qos *q, qos_time now, qos_op op);
 
 /** The connection that an OPEN order named is up, logged in and can take commands. */
@@ -171,7 +176,7 @@ enum qos_verdict {
 enum qos_order_kind {
     QOS_OPEN,  /* open a connection to `provider`; it is known as `conn` from now on */
     QOS_START, /* send `op` on `conn` */
-    QOS_CLOSE, /* close `conn`, which has nothing in flight but after qos_shut(); answer with
+    QOS_CLOSE, /* close `conn`, at once if anything is in flight: that is cancelled; answer with
                   qos_conn_gone() */
     QOS_END,   /* `op` is over; its handle is dead */
 };
@@ -204,29 +209,105 @@ void qos_rate_give(struct qos *q, unsigned provider, uint64_t bytes);
 
 /* --- figures ----------------------------------------------------------------------------------- */
 
-#define QOS_HIST 24 /* bucket i counts waits below 2^i × 16 µs; the last one all longer ones */
+#define QOS_HIST 24 /* bucket i counts times below 2^i × 16 µs; the last one all longer ones */
 
 struct qos_class_stats {
-    unsigned guaranteed, burst, leased, waiting;
-    uint64_t granted_guarantee, granted_burst;
-    uint64_t done, missing, corrupt, failed, timeout, cancelled;
-    uint64_t wait[QOS_HIST]; /* from submission to START */
+    unsigned guaranteed, burst, weight, leased, waiting;
+    uint64_t granted_guarantee, granted_burst;                   /* leases */
+    uint64_t done, missing, corrupt, failed, timeout, cancelled; /* operations that ended so */
+    uint64_t refused, broken; /* connections opened for it, and operations of it, that failed so */
+    uint64_t cut;             /* connections closed under operations that nobody wanted any more */
+    uint64_t bytes;           /* that answers brought */
+    uint64_t wait[QOS_HIST];  /* from submission to the first START */
+    uint64_t
+        reclaim[QOS_HIST]; /* of each lease granted below the guarantee: since the class claimed it,
+                                   that is was below, with something waiting, and had no slot */
+};
+
+/** What a class has and had of a provider. */
+struct qos_share_stats {
+    unsigned leased;
+    uint64_t started, done, missing, corrupt, broken, bytes; /* answers, not operations */
 };
 
 struct qos_provider_stats {
-    unsigned limit, ceiling, sockets, leased, idle, opening, lingering;
+    unsigned limit, ceiling, sockets, leased, idle, opening, closing, lingering;
     bool down;         /* its breaker is open */
     qos_time retry_at; /* when it is tried again */
-    uint64_t started, ok, not_here, spoilt, broken, refused, bytes;
+    uint64_t opened, refused;
+    uint64_t started, ok, not_here, spoilt, broken, bytes; /* the sums of its classes' */
+    uint64_t open[QOS_HIST];                               /* from OPEN to ready */
+    uint64_t answer[QOS_HIST]; /* of BODY: from START, or the answer before it, to the end */
+    struct qos_share_stats classes[TRAFFIC_CLASSES];
 };
 
+/** One moment: the classes' leases, the providers' and leased_total agree, and so do all other sums. */
 struct qos_stats {
     struct qos_class_stats classes[TRAFFIC_CLASSES];
     struct qos_provider_stats providers[QOS_PROVIDERS];
-    unsigned nproviders, total, leased_total;
+    unsigned nproviders, total, reserve, leased_total;
 };
 
 void qos_stats(const struct qos *q, struct qos_stats *out);
+
+/** Is the provider's breaker open? */
+bool qos_is_down(const struct qos *q, unsigned provider);
+
+/* --- the record -------------------------------------------------------------------------------- */
+
+enum qos_record_kind {
+    QOS_RECORD_SUBMIT,
+    QOS_RECORD_PROMOTE,
+    QOS_RECORD_CANCEL,
+    QOS_RECORD_READY,
+    QOS_RECORD_GONE,
+    QOS_RECORD_DONE,
+    QOS_RECORD_RESIZE,
+    QOS_RECORD_SHUT,
+    QOS_RECORD_ORDER, /* qos_next() gave it */
+    QOS_RECORD_QUIET, /* qos_next() said false */
+};
+
+/** A fact as it came in, with what was answered; or what qos_next() said. Fed again in this order to
+ *  another scheduler of the same first configuration and limits, it gives the same answers. */
+struct qos_record {
+    enum qos_record_kind kind;
+    qos_time now;
+    union {
+        struct {
+            const struct qos_want *want;
+            int result;
+            qos_op op;
+        } submit;
+        struct {
+            qos_op op;
+            enum urgency urgency;
+            qos_time deadline;
+        } promote;
+        qos_op cancel;
+        qos_conn ready;
+        struct {
+            qos_conn conn;
+            enum qos_gone why;
+            bool seen;
+            uint32_t dice;
+        } gone;
+        struct {
+            qos_op op;
+            enum qos_outcome how;
+            uint64_t bytes;
+        } done;
+        struct {
+            const struct qos_config *cfg;
+            int result;
+        } resize;
+        const struct qos_order *order;
+    };
+};
+
+/** From now on `watch` sees every fact and every order, inside the call that brings it. Rates are no
+ *  facts: they change no order. NULL: nobody does. */
+void qos_watch(struct qos *q, void (*watch)(void *arg, const struct qos_record *r), void *arg);
 
 /** Walks everything and checks I1, I2, I5, I7 and the tables' own consistency. NULL, or what is wrong. */
 const char *qos_check(const struct qos *q);

@@ -181,6 +181,22 @@ void qos_free(struct qos *q)
     free(q);
 }
 
+/* --- the record --- */
+
+void qos_watch(struct qos *q, void (*watch)(void *arg, const struct qos_record *r), void *arg)
+{
+    q->watch = watch;
+    q->watch_arg = arg;
+}
+
+static void record(struct qos *q, qos_time now, struct qos_record r)
+{
+    if (!q->watch)
+        return;
+    r.now = now;
+    q->watch(q->watch_arg, &r);
+}
+
 /* --- facts --- */
 
 static void fact(struct qos *q, qos_time now)
@@ -190,10 +206,8 @@ static void fact(struct qos *q, qos_time now)
     q->unsettled = true;
 }
 
-int qos_submit(struct qos *q, qos_time now, const struct qos_want *want, qos_op *out)
+static int submit(struct qos *q, const struct qos_want *want, qos_op *out)
 {
-    assert((unsigned)want->class < TRAFFIC_CLASSES && (unsigned)want->urgency < QOS_URGENCIES);
-    fact(q, now);
     if (list_is_empty(&q->free_ops) && q->ops_used == q->limits.ops)
         return -ENOSPC;
     struct stream *s = qos_stream_find(q, want->class, want->stream);
@@ -211,9 +225,21 @@ int qos_submit(struct qos *q, qos_time now, const struct qos_want *want, qos_op 
     return 0;
 }
 
+int qos_submit(struct qos *q, qos_time now, const struct qos_want *want, qos_op *out)
+{
+    assert((unsigned)want->class < TRAFFIC_CLASSES && (unsigned)want->urgency < QOS_URGENCIES);
+    fact(q, now);
+    *out = 0;
+    int r = submit(q, want, out);
+    record(q, now, (struct qos_record){.kind = QOS_RECORD_SUBMIT, .submit = {want, r, *out}});
+    return r;
+}
+
 void qos_promote(struct qos *q, qos_time now, qos_op handle, enum urgency u, qos_time deadline)
 {
     fact(q, now);
+    record(q, now,
+           (struct qos_record){.kind = QOS_RECORD_PROMOTE, .promote = {handle, u, deadline}});
     struct op *op = op_find(q, handle);
     if (!op)
         return;
@@ -237,6 +263,7 @@ void qos_promote(struct qos *q, qos_time now, qos_op handle, enum urgency u, qos
 void qos_cancel(struct qos *q, qos_time now, qos_op handle)
 {
     fact(q, now);
+    record(q, now, (struct qos_record){.kind = QOS_RECORD_CANCEL, .cancel = handle});
     struct op *op = op_find(q, handle);
     if (!op)
         return;
@@ -250,6 +277,7 @@ void qos_cancel(struct qos *q, qos_time now, qos_op handle)
 void qos_conn_ready(struct qos *q, qos_time now, qos_conn handle)
 {
     fact(q, now);
+    record(q, now, (struct qos_record){.kind = QOS_RECORD_READY, .ready = handle});
     struct conn *c = qos_conn_find(q, handle);
     if (!c || c->state != CONN_OPENING)
         return;
@@ -278,6 +306,7 @@ void qos_conn_gone(struct qos *q, qos_time now, qos_conn handle, enum qos_gone w
                    uint32_t dice)
 {
     fact(q, now);
+    record(q, now, (struct qos_record){.kind = QOS_RECORD_GONE, .gone = {handle, why, seen, dice}});
     struct conn *c = qos_conn_find(q, handle);
     if (!c)
         return;
@@ -336,6 +365,7 @@ static void op_answered(struct qos *q, struct op *op, struct provider *p, enum q
 void qos_op_done(struct qos *q, qos_time now, qos_op handle, enum qos_outcome how, uint64_t bytes)
 {
     fact(q, now);
+    record(q, now, (struct qos_record){.kind = QOS_RECORD_DONE, .done = {handle, how, bytes}});
     struct op *op = op_find(q, handle);
     if (!op || op->state != OP_FLYING)
         return;
@@ -370,7 +400,7 @@ static void op_reconsider(struct qos *q, struct op *op)
     op_wait(q, op, false);
 }
 
-int qos_resize(struct qos *q, qos_time now, const struct qos_config *cfg)
+static int resize(struct qos *q, qos_time now, const struct qos_config *cfg)
 {
     char err[128];
     if (cfg->nproviders < q->cfg.nproviders || qos_config_check(cfg, err, sizeof(err)))
@@ -393,9 +423,17 @@ int qos_resize(struct qos *q, qos_time now, const struct qos_config *cfg)
     return 0;
 }
 
+int qos_resize(struct qos *q, qos_time now, const struct qos_config *cfg)
+{
+    int r = resize(q, now, cfg);
+    record(q, now, (struct qos_record){.kind = QOS_RECORD_RESIZE, .resize = {cfg, r}});
+    return r;
+}
+
 void qos_shut(struct qos *q, qos_time now)
 {
     fact(q, now);
+    record(q, now, (struct qos_record){.kind = QOS_RECORD_SHUT});
     q->shut = true;
     for (unsigned i = 0; i < q->ops_used; i++) {
         struct op *op = &q->ops[i];
@@ -458,10 +496,13 @@ bool qos_next(struct qos *q, qos_time now, struct qos_order *out)
         q->now = now;
     deadlines_pass(q);
     qos_conns_age(q);
-    if (end_next(q, out) || close_next(q, out) || (!q->shut && qos_grant(q, out)))
+    if (end_next(q, out) || close_next(q, out) || (!q->shut && qos_grant(q, out))) {
+        record(q, now, (struct qos_record){.kind = QOS_RECORD_ORDER, .order = out});
         return true;
+    }
     qos_bars_set(q, false);
     q->unsettled = false;
+    record(q, now, (struct qos_record){.kind = QOS_RECORD_QUIET});
     return false;
 }
 

@@ -7,6 +7,7 @@ static void class_stats(const struct class *k, struct qos_class_stats *out)
     *out = (struct qos_class_stats){
         .guaranteed = k->cfg.guaranteed,
         .burst = k->cfg.burst,
+        .weight = k->cfg.weight,
         .leased = k->leased,
         .waiting = k->waiting,
         .granted_guarantee = k->granted_guarantee,
@@ -30,6 +31,7 @@ static void provider_stats(const struct provider *p, struct qos_provider_stats *
         .leased = qos_provider_leased(p),
         .idle = p->idle,
         .opening = p->opening,
+        .closing = p->closing,
         .lingering = p->lingering,
         .down = p->down,
         .retry_at = p->open_at,
@@ -52,5 +54,11 @@ void qos_stats(const struct qos *q, struct qos_stats *out)
         provider_stats(&q->providers[i], &out->providers[i]);
     out->nproviders = q->cfg.nproviders;
     out->total = q->cfg.total;
+    out->reserve = q->cfg.reserve;
     out->leased_total = q->leased;
+}
+
+bool qos_is_down(const struct qos *q, unsigned provider)
+{
+    return provider < q->cfg.nproviders && q->providers[provider].down;
 }

@@ -237,8 +237,8 @@ START_TEST(a_connection_that_was_dropped_while_idle_is_replaced_unseen)
     }
     struct nntp_pool_stats s;
     nntp_pool_stats(r.pool, &s);
-    ck_assert_uint_eq(s.providers[0].broken, 0);
-    ck_assert_uint_eq(s.providers[0].refused, 0);
+    ck_assert_uint_eq(s.qos.providers[0].broken, 0);
+    ck_assert_uint_eq(s.qos.providers[0].refused, 0);
     rig_fini(&r);
 }
 END_TEST
@@ -258,7 +258,7 @@ START_TEST(a_server_that_was_down_is_used_again_without_a_restart)
     do {
         nntp_pool_stats(r.pool, &s);
         sched_yield();
-    } while (!s.providers[0].refused);
+    } while (!s.qos.providers[0].refused);
     newsd_down(r.servers[0], false);
     ck_assert_int_eq(fetch_wait(&t), SEGMENT_DONE);
     fetch_check(&t, 2);
@@ -285,7 +285,7 @@ START_TEST(a_server_that_went_silent_is_used_again_when_it_speaks)
     do {
         nntp_pool_stats(r.pool, &s);
         sched_yield();
-    } while (!s.providers[0].refused && !s.providers[0].broken);
+    } while (!s.qos.providers[0].refused && !s.qos.providers[0].broken);
     newsd_silent(r.servers[0], false);
     ck_assert_int_eq(fetch_wait(&t), SEGMENT_DONE);
     fetch_fini(&t);

@@ -350,16 +350,16 @@ START_TEST(figures_count_what_happened)
     ck_assert_int_eq(fetch_part(&r, 1), SEGMENT_DONE);
     ck_assert_int_eq(ask(&r, SEGMENT_BODY, "nowhere@example"), SEGMENT_MISSING);
     nntp_pool_stats(r.pool, &s);
-    ck_assert_uint_eq(s.nproviders, 1);
+    ck_assert_uint_eq(s.qos.nproviders, 1);
     ck_assert_str_eq(s.providers[0].name, "p0");
-    ck_assert_uint_eq(s.providers[0].limit, 4);
-    ck_assert_uint_eq(s.providers[0].articles, 1);
-    ck_assert_uint_eq(s.providers[0].missing, 1);
+    ck_assert_uint_eq(s.qos.providers[0].limit, 4);
+    ck_assert_uint_eq(s.qos.providers[0].ok, 1);
+    ck_assert_uint_eq(s.qos.providers[0].not_here, 1);
     ck_assert_uint_eq(s.providers[0].bytes_payload, RIG_PART);
     ck_assert_uint_gt(s.providers[0].bytes_wire, RIG_PART);
-    ck_assert_uint_eq(s.classes[TRAFFIC_STREAMING].done, 1);
-    ck_assert_uint_eq(s.classes[TRAFFIC_STREAMING].missing, 1);
-    ck_assert_uint_eq(s.leased_total, 0);
+    ck_assert_uint_eq(s.qos.classes[TRAFFIC_STREAMING].done, 1);
+    ck_assert_uint_eq(s.qos.classes[TRAFFIC_STREAMING].missing, 1);
+    ck_assert_uint_eq(s.qos.leased_total, 0);
     rig_fini(&r);
 }
 END_TEST
@@ -384,7 +384,7 @@ static unsigned sockets(struct rig *r, unsigned provider)
 {
     struct nntp_pool_stats s;
     nntp_pool_stats(r->pool, &s);
-    return s.providers[provider].sockets;
+    return s.qos.providers[provider].sockets;
 }
 
 START_TEST(a_provider_can_be_taken_out_and_another_put_in)

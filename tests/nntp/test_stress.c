@@ -107,7 +107,7 @@ START_TEST(in_any_weather_every_fetch_ends_once_and_what_is_done_is_right)
         }
         struct nntp_pool_stats s;
         nntp_pool_stats(r.pool, &s);
-        ck_assert_uint_le(s.leased_total, r.cfg.pool.connections);
+        ck_assert_uint_le(s.qos.leased_total, r.cfg.pool.connections);
     }
     unsigned done = 0, all = 0;
     for (unsigned i = 0; i < THREADS; i++) {
