@@ -91,6 +91,7 @@ static const struct config_key timeout_keys[] = {
     {"connect", OF_CONFIG(timeouts.connect_s), 1, 600, CONFIG_NUMBER},
     {"stall", OF_CONFIG(timeouts.stall_s), 1, 600, CONFIG_NUMBER},
     {"idle", OF_CONFIG(timeouts.idle_s), 1, 86400, CONFIG_NUMBER},
+    {"probe", OF_CONFIG(timeouts.probe_s), 1, 3600, CONFIG_NUMBER},
     {0},
 };
 
@@ -461,7 +462,8 @@ static struct config *defaults_new(void)
                                      .view = CONFIG_VIEW_CONTENTS,
                                      .read_timeout_s = 60,
                                      .readahead = (uint64_t)32 << 20};
-    c->timeouts = (struct config_timeouts){.connect_s = 10, .stall_s = 15, .idle_s = 60};
+    c->timeouts =
+        (struct config_timeouts){.connect_s = 10, .stall_s = 15, .idle_s = 60, .probe_s = 30};
     return c;
 }
 

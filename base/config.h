@@ -62,6 +62,7 @@ struct config_mount {
 
 struct config_timeouts {
     unsigned connect_s, stall_s, idle_s;
+    unsigned probe_s; /* between attempts to open more than a provider was found to bear */
 };
 
 struct config {
@@ -87,7 +88,8 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
 
 /** Set one [mount] key as -o does ("umask", "022"); `value` NULL for a bare flag.
  *  -ENOENT: no such key. -EINVAL: a bad value; err says why. */
-int config_mount_set(struct config *c, const char *key, const char *value, char *err, size_t errlen);
+int config_mount_set(struct config *c, const char *key, const char *value, char *err,
+                     size_t errlen);
 
 void config_free(struct config *c);
 

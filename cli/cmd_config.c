@@ -94,8 +94,8 @@ static void config_print(const struct config *c)
     size_print("disk_size", c->cache_disk_size);
     putchar('\n');
     mount_print(&c->mount);
-    printf("[timeouts]\nconnect = %u\nstall = %u\nidle = %u\n", c->timeouts.connect_s,
-           c->timeouts.stall_s, c->timeouts.idle_s);
+    printf("[timeouts]\nconnect = %u\nstall = %u\nidle = %u\nprobe = %u\n", c->timeouts.connect_s,
+           c->timeouts.stall_s, c->timeouts.idle_s, c->timeouts.probe_s);
 }
 
 int cmd_config(int argc, char **argv)

@@ -209,6 +209,7 @@ static void plan_qos(const struct config *cfg, struct plan *plan)
     q->reserve = cfg->pool.reserve;
     q->rate_bps = cfg->pool.rate_bps;
     q->idle_us = cfg->timeouts.idle_s * SECOND_US;
+    q->probe_us = cfg->timeouts.probe_s * SECOND_US;
     q->backoff_max_us = BACKOFF_MAX_US;
     q->login_us = LOGIN_US;
     for (unsigned i = 0; i < TRAFFIC_CLASSES; i++)

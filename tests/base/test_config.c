@@ -53,6 +53,7 @@ START_TEST(one_provider_with_a_host_is_enough)
     ck_assert_uint_eq(c->timeouts.connect_s, 10);
     ck_assert_uint_eq(c->timeouts.stall_s, 15);
     ck_assert_uint_eq(c->timeouts.idle_s, 60);
+    ck_assert_uint_eq(c->timeouts.probe_s, 30);
     config_free(c);
 }
 END_TEST
@@ -72,7 +73,7 @@ START_TEST(every_key_is_read)
                "[mount]\nuid = 1000\ngid = 100\numask = 0077\nallow_other = yes\n"
                "default_permissions = on\ndirect_io = 1\nview = raw\nmissing = zeros\n"
                "read_timeout = 5\nreadahead = 8M\n"
-               "[timeouts]\nconnect = 1\nstall = 2\nidle = 3\n");
+               "[timeouts]\nconnect = 1\nstall = 2\nidle = 3\nprobe = 4\n");
     const struct config_provider *p = &c->providers[0];
 
     ck_assert_str_eq(p->name, "a.b-c_1");
@@ -113,6 +114,7 @@ START_TEST(every_key_is_read)
     ck_assert_uint_eq(c->timeouts.connect_s, 1);
     ck_assert_uint_eq(c->timeouts.stall_s, 2);
     ck_assert_uint_eq(c->timeouts.idle_s, 3);
+    ck_assert_uint_eq(c->timeouts.probe_s, 4);
     config_free(c);
 }
 END_TEST
