@@ -10,6 +10,8 @@
  * set and on the providers' state alone, so it is computed once for a lane and not for each of a hundred
  * thousand operations. Nearly all stand in one lane, with nothing excluded.
  *
+ * life.c      the scheduler as a whole: made, set otherwise, freed
+ * op.c        operations: what becomes of each
  * queue.c     streams, flows and lanes: what waits, and who is next
  * conn.c      connections: their states, leases, what is in flight
  * provider.c  what each provider may do now: sockets, ceiling, breaker
@@ -295,8 +297,26 @@ void qos_bars_set(struct qos *q, bool drain);
 
 void qos_bucket_set(struct bucket *b, uint64_t bps, qos_time now);
 
-/* --- sched.c ----------------------------------------------------------------------------------- */
+/* --- life.c ------------------------------------------------------------------------------------ */
 
+/** Another configuration, in place. -EINVAL: it is impossible, and nothing has changed. */
+int qos_settings_change(struct qos *q, const struct qos_config *cfg);
+
+/* --- op.c -------------------------------------------------------------------------------------- */
+
+void qos_ops_init(struct qos *q);
 qos_op qos_op_handle(const struct qos *q, const struct op *op);
+/** The one that waits or is in flight, or NULL. */
+struct op *qos_op_find(struct qos *q, qos_op handle);
+/** -ENOSPC: a table is full. */
+int qos_op_new(struct qos *q, const struct qos_want *want, qos_op *out);
+/** It is over. It is neither queued nor in flight. */
+void qos_op_end(struct qos *q, struct op *op, enum qos_verdict verdict);
+/** It is to be sent (again), if there is still reason to: at the end of its queue, or at the head. */
+void qos_op_wait(struct qos *q, struct op *op, bool head);
+void qos_op_broke_off(struct qos *q, struct op *op, unsigned provider);
+/** Retention and providers have changed: who can be asked for it may have, too. */
+void qos_op_reconsider(struct qos *q, struct op *op);
+void qos_deadlines_pass(struct qos *q);
 
 #endif
