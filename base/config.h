@@ -82,9 +82,21 @@ struct config {
  *  ~/.config/…) and /etc/nzbfs.conf. 0, or -errno with one line in err[errlen]. */
 int config_load(const char *path, struct config **out, char *err, size_t errlen);
 
-/** The same from memory; `name` stands for the file in messages. */
+/** config_load() with settings on top of the file, each "SECTION.KEY=VALUE": "pool.rate=10M",
+ *  "class.streaming.burst=60%", "provider.main.connections=20", "timeouts.stall=5". The result is that of
+ *  the file with those lines changed, or added where they are not written; of two for one key the later
+ *  one counts. What is changed in place only: [pool] but for its threads, [class …], [timeouts], and of a
+ *  provider that the file has connections, tier, weight, retention_days, pipelining and rate. The
+ *  file itself must parse; whether the shares fit is looked at once, with the settings. Messages
+ *  begin with the setting at fault ("pool.rate=fast: …"), without its value where that may be secret. */
+int config_load_with(const char *path, const char *const *settings, unsigned n, struct config **out,
+                     char *err, size_t errlen);
+
+/** The same two from memory; `name` stands for the file in messages. */
 int config_parse(const char *text, size_t len, const char *name, struct config **out, char *err,
                  size_t errlen);
+int config_parse_with(const char *text, size_t len, const char *name, const char *const *settings,
+                      unsigned n, struct config **out, char *err, size_t errlen);
 
 /** Set one [mount] key as -o does ("umask", "022"); `value` NULL for a bare flag.
  *  -ENOENT: no such key. -EINVAL: a bad value; err says why. */

@@ -1,10 +1,14 @@
-/** config_internal — what config.c, config_value.c and config_shares.c share. */
+/** config_internal — what the config*.c share. */
 #ifndef BASE_CONFIG_INTERNAL_H
 #define BASE_CONFIG_INTERNAL_H
 
 #include "base/config.h"
 
-#define CONFIG_KEYS 16 /* more than any section has */
+#define CONFIG_KEYS      16 /* more than any section has */
+#define CONFIG_SECTIONS  6
+#define CONFIG_INSTANCES (CONFIG_PROVIDERS + 8)
+#define CONFIG_NAME_MOST 63         /* of a provider */
+#define CONFIG_SETTING   (1u << 30) /* a line's number from here on is a setting's */
 
 /** How the text behind "=" is read, and what is written at the key's place. */
 enum config_kind {
@@ -31,6 +35,16 @@ struct config_key {
     enum config_kind kind;
 };
 
+enum config_section_kind { CONFIG_PROVIDER, CONFIG_CLASS, CONFIG_PLAIN };
+
+struct config_section {
+    const char *word;
+    enum config_section_kind kind;
+    const struct config_key *keys; /* the last one has no name */
+};
+
+extern const struct config_section config_sections[CONFIG_SECTIONS];
+
 /** Connections, or percent of the pool, which is known only at the end. */
 struct config_share {
     unsigned n;
@@ -46,6 +60,51 @@ struct config_class_draft {
 struct config_class_lines {
     unsigned guaranteed, burst, weight;
 };
+
+/** One section as it stands in the file. */
+struct config_instance {
+    const struct config_section *section;
+    char title[CONFIG_NAME_MOST + 17]; /* what stands between [ and ] */
+    void *base;                        /* where its keys are written */
+    unsigned line;
+    unsigned lines[CONFIG_KEYS]; /* of its keys; 0: not written */
+};
+
+/** A configuration being read. */
+struct config_draft {
+    struct config *c;
+    struct config_class_draft classes[TRAFFIC_CLASSES];
+    struct config_instance instances[CONFIG_INSTANCES];
+    unsigned ninstances;
+    struct config_instance *now;
+    const char *text, *end;
+    const char *file;
+    char *dir;
+    unsigned line;
+    const char *const *settings;
+    unsigned nsettings;
+    int shown;    /* bytes of the setting on `line` that messages may show */
+    bool settled; /* all is read; what is wrong from now on is wrong in sum */
+    int rc;
+    char *err;
+    size_t errlen;
+};
+
+/** The message for `line` (0: the whole file). Returns d->rc, which is an error now. */
+int config_fail(struct config_draft *d, unsigned line, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/** The section [title] begins on d->line: d->now is its instance. */
+int config_section_open(struct config_draft *d, const char *title);
+
+/** One key of d->now. What a setting says replaces what the file said. */
+int config_key_set(struct config_draft *d, const char *name, const char *value);
+
+/** Fails, with the key that was probably meant, or the section it belongs in. */
+int config_key_unknown(struct config_draft *d, const char *name);
+
+/** Lay d->settings on top of the file. */
+int config_settings_take(struct config_draft *d);
 
 /** Read `value` for `k` into `base`. Paths are relative to `dir`. 0, or -errno with what is wrong and
  *  what would be right (without file and line) in err. */
