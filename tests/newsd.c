@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define TALKERS_MAX 16
-#define LINE_ROOM   4096
+#define LINE_ROOM   8192
 
 /* Someone who sends control lines: standard input, or a peer of the socket. */
 struct talker {
@@ -74,6 +74,7 @@ static int file_add(struct program *p, struct spool_file *f)
 {
     struct stat st;
     uint32_t *sizes = NULL, n = 0;
+    f->tag = newsd_options_tag(&p->o, f->name);
     uint64_t size = f->size;
     if (f->path && stat(f->path, &st) < 0)
         return -errno;

@@ -23,7 +23,7 @@ uint64_t newsd_dice(struct newsd *d)
 
 /* Runs fn(d, arg) on the loop and returns when it has: what a caller changes is in force from then on,
  * and what it reads is of one moment. */
-static void on_loop(struct newsd *d, void (*fn)(struct newsd *d, void *arg), void *arg)
+void newsd_call(struct newsd *d, void (*fn)(struct newsd *d, void *arg), void *arg)
 {
     const uint64_t one = 1;
     pthread_mutex_lock(&d->lock);
@@ -126,6 +126,16 @@ static void do_set_latency(struct newsd *d, void *arg)
     d->cfg.latency_us = *(unsigned *)arg;
 }
 
+static void do_set_greeting(struct newsd *d, void *arg)
+{
+    d->cfg.greeting = *(unsigned *)arg;
+}
+
+static void do_refuse_logins(struct newsd *d, void *arg)
+{
+    d->no_logins = *(bool *)arg;
+}
+
 static void do_down(struct newsd *d, void *arg)
 {
     if (*(bool *)arg) {
@@ -153,6 +163,12 @@ static void do_stats(struct newsd *d, void *arg)
     *(struct newsd_stats *)arg = d->stats;
 }
 
+static void do_reset_peak(struct newsd *d, void *arg)
+{
+    *(unsigned *)arg = d->stats.connections_peak;
+    d->stats.connections_peak = d->stats.connections;
+}
+
 struct asked_arg {
     const char *message_id;
     uint64_t n;
@@ -166,53 +182,70 @@ static void do_asked(struct newsd *d, void *arg)
 
 void newsd_fault(struct newsd *d, const char *message_id, enum newsd_fault fault, unsigned times)
 {
-    on_loop(d, do_fault, &(struct rule_arg){message_id, fault, times});
+    newsd_call(d, do_fault, &(struct rule_arg){message_id, fault, times});
 }
 
 void newsd_clear_faults(struct newsd *d)
 {
-    on_loop(d, do_clear_faults, NULL);
+    newsd_call(d, do_clear_faults, NULL);
 }
 
 void newsd_unstall(struct newsd *d)
 {
-    on_loop(d, do_unstall, NULL);
+    newsd_call(d, do_unstall, NULL);
 }
 
 void newsd_set_limit(struct newsd *d, unsigned max_connections)
 {
-    on_loop(d, do_set_limit, &max_connections);
+    newsd_call(d, do_set_limit, &max_connections);
 }
 
 void newsd_set_latency(struct newsd *d, unsigned latency_us)
 {
-    on_loop(d, do_set_latency, &latency_us);
+    newsd_call(d, do_set_latency, &latency_us);
+}
+
+void newsd_set_greeting(struct newsd *d, unsigned greeting)
+{
+    newsd_call(d, do_set_greeting, &greeting);
+}
+
+void newsd_refuse_logins(struct newsd *d, bool refuse)
+{
+    newsd_call(d, do_refuse_logins, &refuse);
 }
 
 void newsd_down(struct newsd *d, bool down)
 {
-    on_loop(d, do_down, &down);
+    newsd_call(d, do_down, &down);
 }
 
 void newsd_silent(struct newsd *d, bool silent)
 {
-    on_loop(d, do_silent, &silent);
+    newsd_call(d, do_silent, &silent);
 }
 
 void newsd_drop_all(struct newsd *d)
 {
-    on_loop(d, do_drop_all, NULL);
+    newsd_call(d, do_drop_all, NULL);
 }
 
 void newsd_stats(struct newsd *d, struct newsd_stats *out)
 {
-    on_loop(d, do_stats, out);
+    newsd_call(d, do_stats, out);
+}
+
+unsigned newsd_reset_peak(struct newsd *d)
+{
+    unsigned peak;
+    newsd_call(d, do_reset_peak, &peak);
+    return peak;
 }
 
 uint64_t newsd_asked(struct newsd *d, const char *message_id)
 {
     struct asked_arg a = {message_id, 0};
-    on_loop(d, do_asked, &a);
+    newsd_call(d, do_asked, &a);
     return a.n;
 }
 
@@ -344,7 +377,7 @@ void newsd_stop(struct newsd *d)
 {
     if (!d)
         return;
-    on_loop(d, do_stop, NULL);
+    newsd_call(d, do_stop, NULL);
     pthread_join(d->thread, NULL);
     server_free(d);
 }

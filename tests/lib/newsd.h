@@ -16,6 +16,7 @@
 #define TESTS_LIB_NEWSD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct spool;
@@ -85,6 +86,10 @@ void newsd_clear_faults(struct newsd *d);
 void newsd_unstall(struct newsd *d);
 void newsd_set_limit(struct newsd *d, unsigned max_connections);
 void newsd_set_latency(struct newsd *d, unsigned latency_us);
+/** How everyone is greeted from now on: 200, 201, or 400 and 502, which refuse. */
+void newsd_set_greeting(struct newsd *d, unsigned greeting);
+/** refuse: whatever password comes is a wrong one; false: as before. */
+void newsd_refuse_logins(struct newsd *d, bool refuse);
 /** down: every connection is reset and new ones are refused (the port stays ours); up: as before. */
 void newsd_down(struct newsd *d, bool down);
 /** silent: connections are accepted and nothing is ever answered; false: as before. */
@@ -100,6 +105,50 @@ struct newsd_stats {
 };
 
 void newsd_stats(struct newsd *d, struct newsd_stats *out);
+/** connections_peak is, from now on, the most at once since this moment. Returns what it was. */
+unsigned newsd_reset_peak(struct newsd *d);
+
+/** When it refused the last connections (at the greeting or at login, told as too many), on the scale of
+ *  clock_now_us(), in order: up to `room` of the latest 4096. Returns how many it wrote. */
+size_t newsd_refusals(struct newsd *d, uint64_t *times_us, size_t room);
+
+/* ---- by tag: who does what at the same time ----
+ *
+ * An article's *tag* is the first letter of its message-id, small or capital (spool_file.tag). Tests give
+ * each class, or each stream, articles of a tag of its own; then the server can tell them apart. */
+
+/** Commands are BODY, ARTICLE, STAT and HEAD of a well-formed message-id. */
+struct newsd_tag {
+    unsigned connections;        /* open now, whose last command had this tag */
+    unsigned carrying;           /* of which the command that is to be answered next has it */
+    unsigned in_flight;          /* commands received and not wholly answered */
+    unsigned held;               /* answers stopped in the middle by newsd_hold() */
+    uint64_t commands, answered; /* in all; wholly answered, whatever the answer was */
+    uint64_t bytes;              /* sent in answers to them */
+};
+
+#define NEWSD_TAGS 27 /* a…z, and what begins with no letter */
+
+struct newsd_tags {
+    struct newsd_tag of[NEWSD_TAGS];
+    struct newsd_tag all; /* their sums */
+    unsigned connections; /* open now, also those that have asked for nothing */
+    unsigned peak;        /* newsd_stats.connections_peak */
+    uint64_t accepted, refused;
+};
+
+/** Where a tag's figures are. */
+unsigned newsd_tag_index(char letter);
+
+/** One moment. */
+void newsd_tags(struct newsd *d, struct newsd_tags *out);
+
+/** true: from now on answers to the commands above stop in the middle and wait; what stands behind them on
+ *  the same connection waits too. false: all go on, and none stops any more. */
+void newsd_hold(struct newsd *d, bool hold);
+/** Of those that are held now and have this tag (0: any), let the `n` that have waited longest go on.
+ *  Returns how many there were to let go. */
+unsigned newsd_release(struct newsd *d, char tag, unsigned n);
 /** How often this article was asked for by BODY or ARTICLE. */
 uint64_t newsd_asked(struct newsd *d, const char *message_id);
 

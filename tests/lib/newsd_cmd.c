@@ -99,9 +99,10 @@ static void login_user(struct newsd_conn *c, const char *name)
 
 static void login_pass(struct newsd_conn *c, const char *password)
 {
-    bool good = c->user_said && (!c->d->cfg.username || strcmp(password, c->d->cfg.password) == 0);
+    bool good = !c->d->no_logins && c->user_said &&
+                (!c->d->cfg.username || strcmp(password, c->d->cfg.password) == 0);
     if (good && logins_are_full(c->d)) {
-        c->d->stats.refused++;
+        newsd_tag_refused(c->d);
         newsd_conn_answer(
             c, newsd_answer_new("%u too many connections for this account", c->d->cfg.limit_code));
         return;
@@ -171,9 +172,15 @@ static const char *id_of(struct newsd_conn *c, char *arg)
     return arg + 1;
 }
 
-static void missing_say(struct newsd_conn *c)
+static void article_say(struct newsd_conn *c, const char *id, struct newsd_answer *a)
 {
-    newsd_conn_answer(c, newsd_fault_answer(c->d, NEWSD_430, "", NULL, 0));
+    newsd_tag_asked(c, id, a);
+    newsd_conn_answer(c, a);
+}
+
+static void missing_say(struct newsd_conn *c, const char *id)
+{
+    article_say(c, id, newsd_fault_answer(c->d, NEWSD_430, "", NULL, 0));
 }
 
 /* ARTICLE and BODY. */
@@ -185,7 +192,7 @@ static void payload_say(struct newsd_conn *c, enum verb verb, const char *id)
     enum newsd_fault fault = newsd_rule_take(d, id, true);
     const struct spool_article *art = fault == NEWSD_430 ? NULL : spool_find(d->spool, id);
     if (!art) {
-        missing_say(c);
+        missing_say(c, id);
         return;
     }
     bool body = verb == VERB_BODY;
@@ -195,7 +202,7 @@ static void payload_say(struct newsd_conn *c, enum verb verb, const char *id)
     struct newsd_answer *a = newsd_fault_answer(d, fault, line, art->bytes + skip, art->len - skip);
     if (a && d->cfg.straggler_permille)
         a->straggles = newsd_dice(d) % 1000 < d->cfg.straggler_permille;
-    newsd_conn_answer(c, a);
+    article_say(c, id, a);
 }
 
 static void head_say(struct newsd_conn *c, enum verb verb, const char *id)
@@ -205,7 +212,7 @@ static void head_say(struct newsd_conn *c, enum verb verb, const char *id)
     char line[NEWSD_LINE_MAX];
     enum newsd_fault fault = newsd_rule_take(d, id, false);
     if (fault == NEWSD_430 || !spool_has(d->spool, id)) {
-        missing_say(c);
+        missing_say(c, id);
         return;
     }
     snprintf(line, sizeof(line), "%u 0 <%s>", verb == VERB_STAT ? 223 : 221, id);
@@ -217,7 +224,7 @@ static void head_say(struct newsd_conn *c, enum verb verb, const char *id)
             newsd_answer_add(a, dot, sizeof(dot) - 1);
         }
     }
-    newsd_conn_answer(c, a);
+    article_say(c, id, a);
 }
 
 static void cmd_article(struct newsd_conn *c, char *arg)

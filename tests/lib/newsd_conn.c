@@ -130,7 +130,7 @@ static void linger(struct newsd_conn *c, bool notify)
         SSL_shutdown(c->ssl);
     shutdown(c->fd, SHUT_WR);
     c->lingers = c->ending = true;
-    c->want_write = c->stalled = false;
+    c->want_write = c->stalled = c->held = false;
     c->deadline_us = clock_now_us() + LINGER_US;
 }
 
@@ -152,7 +152,7 @@ static uint64_t next_moment(const struct newsd_conn *c)
     if (shakes_later(c))
         return c->shake_us;
     if (!list_is_empty(&c->answers)) {
-        if (c->stalled || c->want_write || c->handshake)
+        if (c->stalled || c->held || c->want_write || c->handshake)
             return NEVER;
         at = container_of(c->answers.next, struct newsd_answer, link)->due_us;
         return c->free_us > at ? c->free_us : at;
@@ -385,7 +385,7 @@ static int pump(struct newsd_conn *c)
         if (c->then != THEN_GO_ON)
             return 1;
         uint64_t now = clock_now_us();
-        if (c->stalled || list_is_empty(&c->answers) || c->free_us > now ||
+        if (c->stalled || c->held || list_is_empty(&c->answers) || c->free_us > now ||
             container_of(c->answers.next, struct newsd_answer, link)->due_us > now)
             return 0;
         uint64_t rate = rate_of(c), step = rate * RATE_STEP_US / 1000000 + 256;
@@ -461,9 +461,9 @@ static bool is_up(struct newsd_conn *c, bool *broken)
 /* True: nobody is left to serve. */
 static bool is_over(const struct newsd_conn *c)
 {
-    bool quiet = c->d->silent || c->stalled || c->handshake;
+    bool stuck = c->stalled || c->held, quiet = c->d->silent || stuck || c->handshake;
     bool done = list_is_empty(&c->answers) && c->stage_sent == c->stage_len && !c->then;
-    return (c->hup && quiet) || (c->eof && (done || c->stalled));
+    return (c->hup && quiet) || (c->eof && (done || stuck));
 }
 
 void newsd_conn_run(struct newsd_conn *c)

@@ -8,6 +8,7 @@
  *           newsd_cmd.c     what each command is answered
  *           newsd_rule.c    which article misbehaves how often, and how often it was asked for
  *           newsd_fault.c   the ways an article misbehaves
+ *           newsd_tag.c     who asks for what at the same time; answers held in the middle
  *           newsd_tls.c     contexts and certificates
  * Threads   All of it runs on the loop's thread, but for newsd.c's public functions. No lock besides the
  *           inbox's.
@@ -32,6 +33,8 @@
 #define NEWSD_QUEUE_MAX 256
 /* The largest article that is taken by POST. */
 #define NEWSD_POST_MAX  (8u << 20)
+/* Refusals whose times are kept. */
+#define NEWSD_REFUSALS  4096
 /* A TLS record. */
 #define NEWSD_RECORD    16384
 
@@ -53,7 +56,10 @@ struct newsd_answer {
     size_t stop; /* `then` happens after so many bytes */
     enum newsd_then then;
     bool straggles;
-    uint8_t *owned; /* freed with it */
+    uint8_t tag;      /* 1 + newsd_tag_index(); 0: none */
+    bool passes;      /* newsd_release(): it is not held */
+    uint64_t held_no; /* held; the order in which they were */
+    uint8_t *owned;   /* freed with it */
     char line[];
 };
 
@@ -69,6 +75,8 @@ struct newsd_conn {
     bool eof;       /* the peer will send no more */
     bool ending;    /* no command is read any more */
     bool stalled;
+    bool held;    /* its first answer is, in the middle */
+    uint8_t tag;  /* of its last command, as in newsd_answer */
     bool lingers; /* closed by us; waits for the peer's FIN */
     bool hup;     /* the peer has closed; what it sent before may still be unread */
     bool want_write;
@@ -125,10 +133,18 @@ struct newsd {
     size_t nslots, nitems;
     struct newsd_item *all;
     uint64_t posts;
+    bool holding;                      /* newsd_tag.c, from here on */
+    uint64_t held_no;                  /* of the last that was held */
+    struct newsd_tag tags[NEWSD_TAGS]; /* their counters alone */
+    uint64_t refusals[NEWSD_REFUSALS]; /* a ring */
+    uint64_t nrefusals;
+    bool no_logins;
 };
 
 /* ---- newsd.c ---- */
 
+/** Runs fn(d, arg) on the loop and returns when it has. Any thread but the loop's. */
+void newsd_call(struct newsd *d, void (*fn)(struct newsd *d, void *arg), void *arg);
 /** The next number of the seeded generator. */
 uint64_t newsd_dice(struct newsd *d);
 
@@ -192,6 +208,17 @@ void newsd_rule_fini(struct newsd *d);
  *  would follow. Also for NEWSD_NONE. NULL: no memory. */
 struct newsd_answer *newsd_fault_answer(struct newsd *d, enum newsd_fault fault, const char *line,
                                         const uint8_t *bytes, size_t len);
+
+/* ---- newsd_tag.c ---- */
+
+/** A command for this message-id has come; `a`, its answer, will know. */
+void newsd_tag_asked(struct newsd_conn *c, const char *message_id, struct newsd_answer *a);
+/** Up to where `a` may be sent now; the answers behind it wait when that is not its end. */
+size_t newsd_tag_stop(const struct newsd *d, const struct newsd_answer *a);
+/** `n` more bytes of `a`, the first of `c`, are out. True: here it is held. */
+bool newsd_tag_sent(struct newsd_conn *c, struct newsd_answer *a, size_t n);
+/** A connection attempt was told that it is one too many. */
+void newsd_tag_refused(struct newsd *d);
 
 /* ---- newsd_tls.c ---- */
 

@@ -17,7 +17,8 @@ static unsigned gather(struct newsd_conn *c, struct iovec *iov, size_t most, uin
     list_for_each(it, &c->answers)
     {
         struct newsd_answer *a = container_of(it, struct newsd_answer, link);
-        size_t skip = a->sent, left = a->stop - a->sent;
+        size_t stop = newsd_tag_stop(c->d, a);
+        size_t skip = a->sent, left = stop > a->sent ? stop - a->sent : 0;
         if (a->due_us > now || most == 0)
             break;
         for (unsigned i = 0; i < a->niov && left > 0 && most > 0; i++) {
@@ -35,7 +36,7 @@ static unsigned gather(struct newsd_conn *c, struct iovec *iov, size_t most, uin
             if (n == IOV_MAX_USED)
                 return n;
         }
-        if (a->then != THEN_GO_ON)
+        if (a->then != THEN_GO_ON || stop < a->len)
             break;
     }
     return n;
@@ -47,11 +48,11 @@ static void consume(struct newsd_conn *c, size_t n)
     c->d->stats.bytes_sent += n;
     while (!list_is_empty(&c->answers)) {
         struct newsd_answer *a = container_of(c->answers.next, struct newsd_answer, link);
-        size_t take = a->stop - a->sent;
+        size_t take = newsd_tag_stop(c->d, a) - a->sent;
         take = take < n ? take : n;
         a->sent += take;
         n -= take;
-        if (a->sent < a->stop)
+        if (newsd_tag_sent(c, a, take) || a->sent < a->stop)
             return;
         c->then = a->then;
         if (a->then == THEN_STALL)

@@ -85,7 +85,7 @@ static void refuse(struct newsd_conn *c, unsigned code, const char *why)
     struct newsd_answer *a = newsd_answer_new("%u %s", code, why);
     if (a)
         a->then = THEN_CLOSE;
-    c->d->stats.refused++;
+    newsd_tag_refused(c->d);
     c->ending = true;
     newsd_conn_answer(c, a);
 }

@@ -1,6 +1,7 @@
 #include "tests/lib/newsd_options.h"
 #include "tests/lib/newsd_script.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -14,6 +15,7 @@ void newsd_options_help(FILE *out)
         "A news server on loopback that serves FILEs, for tests and for trying things out.\n\n"
         "What is served\n"
         "  --generate NAME:SIZE[:SEED]  a file of random bytes that needs no disk; repeatable\n"
+        "  --tag NAME:LETTER            its message-ids begin with this letter; see tags below\n"
         "  --part-size N                decoded bytes of an article (750000)\n"
         "  --uneven                     parts of that size and, at random, down to half of it\n"
         "  --nzb OUT.nzb                write the NZB of all files\n"
@@ -42,7 +44,12 @@ void newsd_options_help(FILE *out)
         "  --ready-file F               \"host=… port=… ca=…\", once it can be connected to\n"
         "  --control PATH               a Unix socket (-: standard input) that takes, a line each:\n"
         "                               fault WHAT KIND [TIMES], clear, down, up, silent, loud,\n"
-        "                               stall, unstall, drop, limit N, latency MS, stats, asked WHAT\n"
+        "                               stall, unstall, drop, limit N, latency MS, stats, asked WHAT,\n"
+        "                               hold (answers stop in the middle), release [N [TAG]] (N of\n"
+        "                               them go on; all, and no more are held), tags (JSON: commands\n"
+        "                               and connections by the first letter of message-ids), peak\n"
+        "                               (of connections, counted anew), refusals (JSON: their times),\n"
+        "                               greeting CODE, logins refuse|accept\n"
         "  --stats F                    counters as JSON, at exit; SIGUSR1 prints them at once\n"
         "  --exit-with-parent\n",
         out);
@@ -51,6 +58,7 @@ void newsd_options_help(FILE *out)
 enum key {
     KEY_HELP = 256,
     KEY_GENERATE,
+    KEY_TAG,
     KEY_PART_SIZE,
     KEY_UNEVEN,
     KEY_NZB,
@@ -89,6 +97,7 @@ enum key {
 static const struct option longs[] = {
     {"help", 0, NULL, KEY_HELP},
     {"generate", 1, NULL, KEY_GENERATE},
+    {"tag", 1, NULL, KEY_TAG},
     {"part-size", 1, NULL, KEY_PART_SIZE},
     {"uneven", 0, NULL, KEY_UNEVEN},
     {"nzb", 1, NULL, KEY_NZB},
@@ -179,6 +188,27 @@ static bool generate_add(struct newsd_options *o, const char *text)
     return o->generate[o->ngenerate++].name != NULL;
 }
 
+static bool tag_add(struct newsd_options *o, const char *text)
+{
+    size_t len = strlen(text);
+    if (len < 3 || text[len - 2] != ':' || !isalpha((unsigned char)text[len - 1])) {
+        fprintf(stderr, "nzbfs-newsd: --tag %s: NAME:LETTER is expected\n", text);
+        return false;
+    }
+    o->tags[o->ntags++] = text;
+    return true;
+}
+
+char newsd_options_tag(const struct newsd_options *o, const char *name)
+{
+    for (unsigned i = 0; i < o->ntags; i++) {
+        size_t len = strlen(o->tags[i]) - 2;
+        if (strlen(name) == len && memcmp(o->tags[i], name, len) == 0)
+            return o->tags[i][len + 1];
+    }
+    return '\0';
+}
+
 static bool switch_set(struct newsd_options *o, int key)
 {
     bool *flags[] = {
@@ -265,6 +295,8 @@ static bool option_set(struct newsd_options *o, int key, const char *name, const
 {
     if (key == KEY_GENERATE)
         return generate_add(o, text);
+    if (key == KEY_TAG)
+        return tag_add(o, text);
     if (key == KEY_FAULT)
         o->faults[o->nfaults++] = text;
     if (key == KEY_POST)
@@ -296,8 +328,9 @@ enum newsd_options_result newsd_options_parse(struct newsd_options *o, int argc,
     memset(o, 0, sizeof(*o));
     o->cfg.greeting = 201;
     o->faults = calloc((size_t)argc, sizeof(*o->faults));
+    o->tags = calloc((size_t)argc, sizeof(*o->tags));
     o->generate = calloc((size_t)argc, sizeof(*o->generate));
-    if (!o->faults || !o->generate)
+    if (!o->faults || !o->tags || !o->generate)
         return NEWSD_OPTIONS_BAD;
     while ((key = getopt_long(argc, argv, "h", longs, &index)) != -1) {
         if (key == KEY_HELP || key == 'h')
@@ -316,4 +349,5 @@ void newsd_options_fini(struct newsd_options *o)
         free(o->generate[i].name);
     free(o->generate);
     free(o->faults);
+    free(o->tags);
 }

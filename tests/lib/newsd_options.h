@@ -19,6 +19,8 @@ struct newsd_options {
     bool exit_with_parent, encode_first, uneven;
     const char **faults; /* WHAT:KIND */
     unsigned nfaults;
+    const char **tags; /* NAME:LETTER */
+    unsigned ntags;
     struct newsd_generate *generate;
     unsigned ngenerate;
     char **files; /* what is left of argv */
@@ -31,5 +33,8 @@ enum newsd_options_result { NEWSD_OPTIONS_RUN, NEWSD_OPTIONS_HELP, NEWSD_OPTIONS
 enum newsd_options_result newsd_options_parse(struct newsd_options *o, int argc, char **argv);
 void newsd_options_fini(struct newsd_options *o);
 void newsd_options_help(FILE *out);
+
+/** The letter that --tag gives the file of that name; 0: none. */
+char newsd_options_tag(const struct newsd_options *o, const char *name);
 
 #endif

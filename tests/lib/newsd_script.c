@@ -176,6 +176,71 @@ static int do_latency(struct script *c)
     return 0;
 }
 
+static int do_hold(struct script *c)
+{
+    newsd_hold(c->d, true);
+    return 0;
+}
+
+static int do_release(struct script *c)
+{
+    uint64_t n;
+    const char *tag = c->words[2];
+    if (!c->words[1][0]) {
+        newsd_hold(c->d, false);
+        return 0;
+    }
+    if (newsd_script_number(c->words[1], UINT32_MAX, &n))
+        return error(c, "not a number of articles: %s", c->words[1]);
+    if (tag[0] && tag[1])
+        return error(c, "a tag is one letter: %s", tag);
+    snprintf(c->out, c->room, "%u", newsd_release(c->d, tag[0], (unsigned)n));
+    return 0;
+}
+
+static int do_greeting(struct script *c)
+{
+    uint64_t n;
+    if (newsd_script_number(c->words[1], 599, &n) || (n != 200 && n != 201 && n != 400 && n != 502))
+        return error(c, "not 200, 201, 400 or 502: %s", c->words[1]);
+    newsd_set_greeting(c->d, (unsigned)n);
+    return 0;
+}
+
+static int do_logins(struct script *c)
+{
+    bool refuse = strcmp(c->words[1], "refuse") == 0;
+    if (!refuse && strcmp(c->words[1], "accept") != 0)
+        return error(c, "neither refuse nor accept: %s", c->words[1]);
+    newsd_refuse_logins(c->d, refuse);
+    return 0;
+}
+
+static int do_peak(struct script *c)
+{
+    snprintf(c->out, c->room, "%u", newsd_reset_peak(c->d));
+    return 0;
+}
+
+static int do_tags(struct script *c)
+{
+    newsd_script_tags(c->d, c->out, c->room);
+    return 0;
+}
+
+/* The latest that fit in a line. */
+static int do_refusals(struct script *c)
+{
+    uint64_t times[100];
+    size_t n = newsd_refusals(c->d, times, sizeof(times) / sizeof(*times)), at = 1;
+    snprintf(c->out, c->room, "[");
+    for (size_t i = 0; i < n && at < c->room; i++)
+        at += (size_t)snprintf(c->out + at, c->room - at, "%s%" PRIu64, i ? "," : "", times[i]);
+    if (at < c->room)
+        snprintf(c->out + at, c->room - at, "]");
+    return 0;
+}
+
 static int do_stats(struct script *c)
 {
     newsd_script_stats(c->d, c->out, c->room);
@@ -202,11 +267,16 @@ static const struct verb {
     int (*run)(struct script *c);
     unsigned least, most; /* words after it */
 } verbs[] = {
-    {"fault", do_fault, 2, 3}, {"clear", do_clear, 0, 0},     {"down", do_down, 0, 0},
-    {"up", do_up, 0, 0},       {"silent", do_silent, 0, 0},   {"loud", do_loud, 0, 0},
-    {"stall", do_stall, 0, 0}, {"unstall", do_unstall, 0, 0}, {"drop", do_drop, 0, 0},
-    {"limit", do_limit, 1, 1}, {"latency", do_latency, 1, 1}, {"stats", do_stats, 0, 0},
-    {"asked", do_asked, 1, 1},
+    {"fault", do_fault, 2, 3},       {"clear", do_clear, 0, 0},
+    {"down", do_down, 0, 0},         {"up", do_up, 0, 0},
+    {"silent", do_silent, 0, 0},     {"loud", do_loud, 0, 0},
+    {"stall", do_stall, 0, 0},       {"unstall", do_unstall, 0, 0},
+    {"drop", do_drop, 0, 0},         {"limit", do_limit, 1, 1},
+    {"latency", do_latency, 1, 1},   {"stats", do_stats, 0, 0},
+    {"asked", do_asked, 1, 1},       {"hold", do_hold, 0, 0},
+    {"release", do_release, 0, 2},   {"tags", do_tags, 0, 0},
+    {"peak", do_peak, 0, 0},         {"refusals", do_refusals, 0, 0},
+    {"greeting", do_greeting, 1, 1}, {"logins", do_logins, 1, 1},
 };
 
 /* Cuts `text` into words; how many there are, WORDS_MAX + 1 for too many. */
@@ -260,4 +330,30 @@ void newsd_script_stats(struct newsd *d, char *out, size_t room)
              ",\"bytes_sent\":%" PRIu64 "}",
              s.connections, s.connections_peak, s.accepted, s.refused, s.logins, s.resumed_tls,
              s.body, s.article, s.stat, s.head, s.group, s.missing, s.commands, s.bytes_sent);
+}
+
+static size_t tag_put(char *out, size_t room, const char *name, const struct newsd_tag *t)
+{
+    int n = snprintf(out, room,
+                     "\"%s\":{\"connections\":%u,\"carrying\":%u,\"in_flight\":%u,\"held\":%u,"
+                     "\"commands\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"bytes\":%" PRIu64 "},",
+                     name, t->connections, t->carrying, t->in_flight, t->held, t->commands,
+                     t->answered, t->bytes);
+    return n > 0 && (size_t)n < room ? (size_t)n : 0;
+}
+
+void newsd_script_tags(struct newsd *d, char *out, size_t room)
+{
+    struct newsd_tags t;
+    newsd_tags(d, &t);
+    size_t at = (size_t)snprintf(out, room, "{");
+    for (unsigned i = 0; i < NEWSD_TAGS; i++) {
+        char name[2] = {i < NEWSD_TAGS - 1 ? (char)('a' + (int)i) : '-', '\0'};
+        if (t.of[i].commands)
+            at += tag_put(out + at, room - at, name, &t.of[i]);
+    }
+    at += tag_put(out + at, room - at, "all", &t.all);
+    snprintf(out + at, room - at,
+             "\"connections\":%u,\"peak\":%u,\"accepted\":%" PRIu64 ",\"refused\":%" PRIu64 "}",
+             t.connections, t.peak, t.accepted, t.refused);
 }

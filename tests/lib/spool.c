@@ -4,6 +4,7 @@
 #include "base/hash.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* "part4294967295of4294967295." + 22 characters + "@news.example" + NUL */
+/* A tag + "part4294967295of4294967295." + 22 characters + "@news.example" + NUL */
 #define ID_ROOM 72
 
 /* ---- generated content ---- */
@@ -174,7 +175,7 @@ static int cut_even(struct spool_made *f)
 
 /* Message-ids look as posters make them. They depend on the file and its place in the spool and on
  * nothing else: two spools filled alike are two servers with the same articles. */
-static int ids_make(struct spool_made *f, int number)
+static int ids_make(struct spool_made *f, int number, char tag)
 {
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     f->items = calloc(f->nparts, sizeof(*f->items));
@@ -186,8 +187,11 @@ static int ids_make(struct spool_made *f, int number)
         char *id = f->ids + (size_t)i * ID_ROOM, random[23] = "";
         for (unsigned c = 0; c < 22; c++)
             random[c] = alphabet[word_at(key, (uint64_t)i * 22 + c) % 62];
-        snprintf(id, ID_ROOM, "part%" PRIu32 "of%" PRIu32 ".%s@news.example", i + 1, f->nparts,
-                 random);
+        size_t n = 0;
+        if (tag)
+            id[n++] = tag;
+        snprintf(id + n, ID_ROOM - n, "part%" PRIu32 "of%" PRIu32 ".%s@news.example", i + 1,
+                 f->nparts, random);
         f->items[i].message_id = id;
         f->items[i].made = f;
         f->items[i].part = i + 1;
@@ -218,12 +222,14 @@ static int made_new(const struct spool_file *in, int number, struct spool_made *
     int err = in->data || !in->path ? 0 : made_map(f, in->path);
     if (!err)
         err = in->part_sizes ? cut_uneven(f, in->part_sizes, in->nparts) : cut_even(f);
-    return err ? err : ids_make(f, number);
+    return err ? err : ids_make(f, number, in->tag);
 }
 
 int spool_add(struct spool *s, const struct spool_file *in)
 {
     if (!in->name || in->line > YENCODE_LINE_MAX || (in->single && in->part_sizes))
+        return -EINVAL;
+    if (in->tag && !isalpha((unsigned char)in->tag))
         return -EINVAL;
     struct spool_made *f;
     struct spool_made **files = realloc(s->files, ((size_t)s->nfiles + 1) * sizeof(*files));

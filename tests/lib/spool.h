@@ -33,9 +33,12 @@ struct spool_file {
     bool no_total, no_crc,
         nserv_quirks; /* =ybegin without total=; =yend without pcrc; part=0 there */
     uint64_t posted_s;
+    char
+        tag; /* a letter: what its message-ids begin with (newsd_tags()); 0: as posters make them */
 };
 
-/** Returns the file's number, from 0; -errno. -EINVAL: part sizes that do not add up to the size. */
+/** Returns the file's number, from 0; -errno. -EINVAL: part sizes that do not add up to the size, a tag that
+ *  is no letter. */
 int spool_add(struct spool *s, const struct spool_file *f);
 
 /** How many files there are; the first of that name, or -ENOENT. */
