@@ -25,7 +25,7 @@ static const char help[] =
     "  -d, --debug         the same, with debug lines\n"
     "  -c, --config FILE   read FILE in place of the user's or the system's nzbfs.conf\n"
     "  -o OPTION           any key of [mount] in nzbfs.conf(5), such as allow_other or umask=077;\n"
-    "                      config=FILE; nonempty\n"
+    "                      config=FILE; nonempty; trace=FILE, a record of what is sent when and why\n"
     "\n"
     "A line in /etc/fstab: /srv/film.nzb /mnt/film fuse.nzbfs config=/etc/nzbfs.conf,noauto 0 0\n";
 
@@ -187,7 +187,7 @@ static int serve(struct mount_job *j)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (config_read(j, &cfg, err, sizeof(err)) < 0)
         goto err0;
-    if (compose_start(&j->world, cfg, j->source, err, sizeof(err)) < 0)
+    if (compose_start(&j->world, cfg, j->source, j->options.trace, err, sizeof(err)) < 0)
         goto err0;
     if (fs_mount(j->world.fs, j->mountpoint, &options, err, sizeof(err)) < 0)
         goto err1;
@@ -216,6 +216,22 @@ err0:
     return CLI_FAILED;
 }
 
+/* An option's file, likewise; NULL stays NULL. */
+static int option_settle(char **path)
+{
+    char *absolute = *path ? path_absolute(*path) : NULL;
+
+    if (!*path)
+        return CLI_OK;
+    if (!absolute) {
+        cli_error("%s: %s", *path, strerror(errno));
+        return CLI_FAILED;
+    }
+    free(*path);
+    *path = absolute;
+    return CLI_OK;
+}
+
 /* Make paths mean the same from "/", where a daemon must stand so as not to hold a directory busy.
  * What it sets is the caller's to free. */
 static int paths_settle(struct mount_job *j, char **source, char **mountpoint)
@@ -234,16 +250,8 @@ static int paths_settle(struct mount_job *j, char **source, char **mountpoint)
     }
     j->mountpoint = *mountpoint;
     j->source = *source;
-    if (!j->options.config)
-        return CLI_OK;
-    char *config = path_absolute(j->options.config);
-    if (!config) {
-        cli_error("%s: %s", j->options.config, strerror(errno));
-        return CLI_FAILED;
-    }
-    free(j->options.config);
-    j->options.config = config;
-    return CLI_OK;
+    int status = option_settle(&j->options.config);
+    return status == CLI_OK ? option_settle(&j->options.trace) : status;
 }
 
 int cmd_mount(int argc, char **argv)

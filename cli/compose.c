@@ -36,8 +36,8 @@ static void unsupported_tell(const struct config *cfg)
         log_info("[mount] view: this version opens no archives, all views are the same");
 }
 
-int compose_start(struct compose *w, struct config *cfg, const char *source, char *err,
-                  size_t errlen)
+int compose_start(struct compose *w, struct config *cfg, const char *source, const char *trace,
+                  char *err, size_t errlen)
 {
     struct cache_config cache = {.budget = (size_t)cfg->cache_memory};
     struct fs_options options = {.mount = cfg->mount, .source = source};
@@ -46,7 +46,7 @@ int compose_start(struct compose *w, struct config *cfg, const char *source, cha
     *w = (struct compose){.cfg = cfg};
     files_allow(cfg);
     unsupported_tell(cfg);
-    rc = nntp_pool_start(cfg, &w->pool, err, errlen);
+    rc = nntp_pool_start(cfg, trace, &w->pool, err, errlen);
     if (rc < 0)
         goto err0;
     w->cache = cache_new(&cache, nntp_pool_source(w->pool));
@@ -145,7 +145,7 @@ int compose_for_command(struct compose *w, const char *config, const char *sourc
     /* What is up or down matters to a mount that lives for weeks; here it would be noise. */
     log_set_level(LOG_AT_WARN);
     if (config_load(config, &cfg, err, sizeof(err)) == 0 &&
-        compose_start(w, cfg, source, err, sizeof(err)) == 0)
+        compose_start(w, cfg, source, NULL, err, sizeof(err)) == 0)
         return CLI_OK;
     cli_error("%s", err);
     return CLI_FAILED;

@@ -21,9 +21,10 @@ struct compose {
 };
 
 /** Build everything over `source`: an .nzb or .nzb.gz file, or a directory of them. `cfg` is taken, also
- *  on failure. 0, or -errno with one line in err[errlen]; nothing is left then. */
-int compose_start(struct compose *w, struct config *cfg, const char *source, char *err,
-                  size_t errlen);
+ *  on failure. `trace`: nntp_pool_start()'s. 0, or -errno with one line in err[errlen]; nothing is left
+ *  then. */
+int compose_start(struct compose *w, struct config *cfg, const char *source, const char *trace,
+                  char *err, size_t errlen);
 
 /** New providers, shares and rates while everything runs. `cfg` is taken, also on failure, which changes
  *  nothing. What the cache and the mount were started with stays. */

@@ -28,6 +28,18 @@ static bool is_generic(const char *key)
     return false;
 }
 
+/* An option whose value is a file; the last one holds. */
+static int file_take(char **at, const char *key, const char *value, char *err, size_t errlen)
+{
+    if (!value || !*value) {
+        snprintf(err, errlen, "-o %s needs a file: -o %s=FILE", key, key);
+        return -EINVAL;
+    }
+    free(*at);
+    *at = strdup(value);
+    return *at ? 0 : -ENOMEM;
+}
+
 /* One option; `word` is ours to cut. */
 static int option_take(struct mount_options *o, char *word, char *err, size_t errlen)
 {
@@ -41,15 +53,10 @@ static int option_take(struct mount_options *o, char *word, char *err, size_t er
         o->nonempty = true;
         return 0;
     }
-    if (strcmp(word, "config") == 0) {
-        if (!value || !*value) {
-            snprintf(err, errlen, "-o config needs a file: -o config=FILE");
-            return -EINVAL;
-        }
-        free(o->config);
-        o->config = strdup(value);
-        return o->config ? 0 : -ENOMEM;
-    }
+    if (strcmp(word, "config") == 0)
+        return file_take(&o->config, word, value, err, errlen);
+    if (strcmp(word, "trace") == 0)
+        return file_take(&o->trace, word, value, err, errlen);
     if (o->nkeys == MOUNT_OPTIONS) {
         snprintf(err, errlen, "more than %d mount options", MOUNT_OPTIONS);
         return -EINVAL;
@@ -113,5 +120,6 @@ void mount_options_fini(struct mount_options *o)
         free(o->keys[i].value);
     }
     free(o->config);
+    free(o->trace);
     *o = (struct mount_options){0};
 }

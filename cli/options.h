@@ -11,6 +11,7 @@
 
 struct mount_options {
     char *config; /* config=FILE, or -c; NULL: the user's */
+    char *trace;  /* trace=FILE; NULL: none */
     bool nonempty;
     /* keys of [mount], in order; they override the file's, also when that is read again */
     struct {

@@ -5,6 +5,7 @@
 #include "nntp/conn.h"
 #include "nntp/nntp.h"
 #include "nntp/resolve.h"
+#include "nntp/trace.h"
 
 #define NNTP_LOOPS_MOST 4
 
@@ -61,6 +62,7 @@ struct nntp_pool {
     unsigned nlanes;
     struct nntp_op *ops; /* NNTP_OPS slots, mapped */
     int alarm_fd;
+    struct nntp_trace *trace; /* of the scheduler, or NULL */
     /* lane 0's thread */
     struct event alarm;
     struct nntp_task alarm_task;
@@ -69,7 +71,8 @@ struct nntp_pool {
     atomic_uint posting; /* calls that have let go of the lock and not yet posted what they drew */
     struct log_gate full, unsafe;
     /* under lock */
-    pthread_mutex_t lock; /* leaf: nothing is called or locked while it is held but qos */
+    pthread_mutex_t
+        lock; /* nothing is called while it is held but qos, and locked but the trace's */
     pthread_cond_t quiet; /* stopping: nothing is left */
     struct qos *qos;
     struct nntp_provider providers[QOS_PROVIDERS];

@@ -4,9 +4,9 @@
  * Shape     The pool is a *source* (base/source.h): fetches go in, decoded payload comes out. Between
  *           them stands qos: no command reaches a connection except by its order.
  * Threads   1 to 4 network loops, each owning its connections, buffers and TLS state; one thread for each
- *           name while it is looked up.
+ *           name while it is looked up; one for the trace, if there is one.
  *           Every function here may be called from any thread but the loops' own callbacks.
- * Locks     One mutex around the scheduler, a leaf. Orders leave the scheduler under it and reach a
+ * Locks     One mutex around the scheduler, a leaf but for the trace's. Orders leave the scheduler under it and reach a
  *           loop's inbox after it. No callback runs with it held.
  * Commands  BODY (ARTICLE where that is not known), STAT, HEAD; GROUP after a 412, MODE READER after a 401 or
  *           500, AUTHINFO when there is a user name or after a 480, QUIT. Not CAPABILITIES: what a server can
@@ -23,9 +23,11 @@
 
 struct nntp_pool;
 
-/** `cfg` is copied. Starts the loops; no socket is opened before the first fetch.
+/** `cfg` is copied. Starts the loops; no socket is opened before the first fetch. `trace`: NULL, or a file
+ *  to be made anew, which gets the scheduler's record (qos/trace.h) until the pool stops.
  *  0, or -errno with one line in err[errlen] (a CA file that cannot be read, no memory). */
-int nntp_pool_start(const struct config *cfg, struct nntp_pool **out, char *err, size_t errlen);
+int nntp_pool_start(const struct config *cfg, const char *trace, struct nntp_pool **out, char *err,
+                    size_t errlen);
 
 /** The pool as a source; lives as long as the pool. */
 struct source *nntp_pool_source(struct nntp_pool *p);

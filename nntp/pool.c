@@ -288,7 +288,7 @@ static unsigned lanes_wanted(const struct config *cfg)
     return n < NNTP_LOOPS_MOST ? n : NNTP_LOOPS_MOST;
 }
 
-static struct qos *scheduler_new(const struct plan *plan)
+static struct qos_limits limits_of(const struct plan *plan)
 {
     struct qos_limits limits = {.ops = NNTP_OPS, .conns = CONNS_LEAST, .streams = STREAMS};
     unsigned sum = 0;
@@ -297,7 +297,26 @@ static struct qos *scheduler_new(const struct plan *plan)
         sum += plan->qos.providers[k].connections;
     if (sum > limits.conns / 2)
         limits.conns = sum * 2;
-    return qos_new(&plan->qos, &limits);
+    return limits;
+}
+
+/* With a trace it is recorded from the start. */
+static int scheduler_start(struct nntp_pool *p, const struct plan *plan, const char *trace,
+                           char *err, size_t errlen)
+{
+    struct qos_limits limits = limits_of(plan);
+
+    p->qos = qos_new(&plan->qos, &limits);
+    if (!p->qos) {
+        snprintf(err, errlen, "no memory for the scheduler");
+        return -ENOMEM;
+    }
+    int r = trace ? nntp_trace_open(trace, &p->trace, err, errlen) : 0;
+    if (r)
+        qos_free(p->qos);
+    else if (trace)
+        nntp_trace_attach(p->trace, p->qos, &limits, &plan->qos, clock_now_us());
+    return r;
 }
 
 static void sites_put(struct nntp_pool *p)
@@ -317,7 +336,8 @@ static int threads_start(struct nntp_pool *p, const struct config *cfg)
     return r;
 }
 
-int nntp_pool_start(const struct config *cfg, struct nntp_pool **out, char *err, size_t errlen)
+int nntp_pool_start(const struct config *cfg, const char *trace, struct nntp_pool **out, char *err,
+                    size_t errlen)
 {
     struct nntp_pool *p = calloc(1, sizeof(*p));
     struct plan plan = {0};
@@ -330,12 +350,8 @@ int nntp_pool_start(const struct config *cfg, struct nntp_pool **out, char *err,
         goto err0;
     plan_adopt(p, &plan);
     p->source.ops = &source_ops;
-    p->qos = scheduler_new(&plan);
-    if (!p->qos) {
-        r = -ENOMEM;
-        snprintf(err, errlen, "no memory for the scheduler");
+    if ((r = scheduler_start(p, &plan, trace, err, errlen)))
         goto err1;
-    }
     if ((r = threads_start(p, cfg))) {
         snprintf(err, errlen, "network threads: %s", strerror(-r));
         goto err2;
@@ -344,6 +360,7 @@ int nntp_pool_start(const struct config *cfg, struct nntp_pool **out, char *err,
     *out = p;
     return 0;
 err2:
+    nntp_trace_close(p->trace);
     qos_free(p->qos);
 err1:
     sites_put(p);
@@ -392,6 +409,7 @@ void nntp_pool_stop(struct nntp_pool *p)
     pthread_mutex_unlock(&p->lock);
     nntp_orders_fini(p);
     nntp_resolver_stop(p->resolver);
+    nntp_trace_close(p->trace);
     qos_free(p->qos);
     sites_put(p);
     free(p);

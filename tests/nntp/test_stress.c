@@ -185,7 +185,7 @@ START_TEST(a_pool_can_be_stopped_at_any_moment)
     for (unsigned round = 0; round < ROUNDS_OF_STOP; round++) {
         struct fetch t[FETCHES];
         if (!r.pool) {
-            ck_assert_int_eq(nntp_pool_start(&r.cfg, &r.pool, r.err, sizeof(r.err)), 0);
+            ck_assert_int_eq(nntp_pool_start(&r.cfg, NULL, &r.pool, r.err, sizeof(r.err)), 0);
             r.source = nntp_pool_source(r.pool);
         }
         for (unsigned i = 0; i < FETCHES; i++) {

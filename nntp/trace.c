@@ -1,0 +1,263 @@
+#define LOG_TAG "nntp.trace"
+#include "nntp/trace.h"
+
+#include "base/log.h"
+#include "qos/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Two buffers change places: one is filled under the pool's lock while the other is written. An article
+ * is some 150 bytes of trace, so this is minutes of a disk's absence at what a home's line carries, and
+ * what is not used is not touched. */
+#define BUFFER_BYTES ((size_t)4 << 20)
+
+/* The writer waits a second for more, but not beyond this. */
+#define BUFFER_EAGER ((size_t)256 << 10)
+
+/* Cut off a file that meets a full disk, so that the line that says so fits where they were. */
+#define TAIL_BYTES   ((size_t)256)
+
+struct nntp_trace {
+    /* fixed after nntp_trace_attach() */
+    char *path;
+    int fd;
+    qos_time clock;
+    pthread_t thread;
+    /* under lock */
+    pthread_mutex_t lock; /* leaf, inside the pool's */
+    pthread_cond_t more;
+    char *filling;
+    size_t len;
+    bool full, closing; /* full: what comes is not taken any more */
+    /* any thread */
+    atomic_bool failed; /* nor is it then */
+    /* the thread's */
+    char *writing;
+    off_t size; /* of the file */
+};
+
+/* --- filling, the pool's lock held ------------------------------------------------------------------ */
+
+static void watch(void *arg, const struct qos_record *r)
+{
+    struct nntp_trace *t = arg;
+
+    pthread_mutex_lock(&t->lock);
+    size_t before = t->len, n = 0;
+    if (!t->full && !atomic_load(&t->failed)) {
+        n = qos_trace_record(t->filling + t->len, BUFFER_BYTES - t->len, t->clock, r);
+        t->full = n == 0;
+        t->len += n;
+    }
+    /* Woken for the first, to look again in a second, and for enough. */
+    if (n && (!before || (before < BUFFER_EAGER && t->len >= BUFFER_EAGER)))
+        pthread_cond_signal(&t->more);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* --- writing ---------------------------------------------------------------------------------------- */
+
+/* How much of it is in the file; less than `len`: errno says why. */
+static size_t bytes_write(struct nntp_trace *t, const char *buf, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        ssize_t n = write(t->fd, buf + done, len - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    t->size += (off_t)done;
+    return done;
+}
+
+/* `last` was written, and only in part. The file goes back to the end of a line, and a little more, so that
+ * there is room for one. */
+static bool room_make(struct nntp_trace *t, const char *last, size_t written)
+{
+    size_t keep = written > TAIL_BYTES ? written - TAIL_BYTES : 0;
+
+    while (keep && last[keep - 1] != '\n')
+        keep--;
+    t->size -= (off_t)(written - keep);
+    return !ftruncate(t->fd, t->size) && lseek(t->fd, t->size, SEEK_SET) == t->size;
+}
+
+static bool tail_write(struct nntp_trace *t, const char *lost)
+{
+    char line[QOS_TRACE_LINE];
+    size_t len = qos_trace_tail(line, lost);
+
+    return bytes_write(t, line, len) == len;
+}
+
+static void give_up(struct nntp_trace *t, const char *why)
+{
+    log_warn("%s: %s; the trace ends there, all else goes on", t->path, why);
+    if (!tail_write(t, why)) /* whoever reads it sees that it has no last line */
+        log_debug("%s: nor is there room to say so in it", t->path);
+}
+
+/* Lock held: until there is enough, or something and a second has passed, or it is the end. */
+static void wait_for_more(struct nntp_trace *t)
+{
+    struct timespec until;
+
+    while (!t->len && !t->closing)
+        pthread_cond_wait(&t->more, &t->lock);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec++;
+    while (t->len < BUFFER_EAGER && !t->closing)
+        if (pthread_cond_timedwait(&t->more, &t->lock, &until))
+            return;
+}
+
+/* What waits, in one go. False: it was the last. */
+static bool turn(struct nntp_trace *t)
+{
+    pthread_mutex_lock(&t->lock);
+    wait_for_more(t);
+    char *buf = t->filling;
+    size_t len = t->len;
+    bool full = t->full, closing = t->closing;
+    t->filling = t->writing;
+    t->len = 0;
+    pthread_mutex_unlock(&t->lock);
+    t->writing = buf;
+
+    size_t n = bytes_write(t, buf, len);
+    if (n < len) {
+        const char *why = strerror(errno);
+        atomic_store(&t->failed, true);
+        if (room_make(t, buf, n))
+            give_up(t, why);
+        return false;
+    }
+    if (full)
+        give_up(t, "the disk did not keep up");
+    else if (closing && !tail_write(t, NULL))
+        log_warn("%s: %s; its last line is lacking", t->path, strerror(errno));
+    return !full && !closing;
+}
+
+static void *writer(void *arg)
+{
+    while (turn(arg))
+        ;
+    return NULL;
+}
+
+/* --- life ------------------------------------------------------------------------------------------- */
+
+static int file_make(const char *path)
+{
+    struct stat st;
+
+    /* O_EXCL: whoever puts a link there meanwhile does not choose what is overwritten. */
+    if (lstat(path, &st) == 0) {
+        if (!S_ISREG(st.st_mode))
+            return -EEXIST;
+        if (unlink(path))
+            return -errno;
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+static int thread_start(struct nntp_trace *t)
+{
+    pthread_condattr_t attr;
+    sigset_t all, before;
+
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&t->more, &attr);
+    pthread_condattr_destroy(&attr);
+    sigfillset(&all); /* SIGXFSZ, too: a limit on a file's size is an error like a full disk */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = -pthread_create(&t->thread, NULL, writer, t);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r) {
+        pthread_cond_destroy(&t->more);
+        pthread_mutex_destroy(&t->lock);
+    }
+    return r;
+}
+
+static void trace_free(struct nntp_trace *t)
+{
+    free(t->filling);
+    free(t->writing);
+    free(t->path);
+    free(t);
+}
+
+int nntp_trace_open(const char *path, struct nntp_trace **out, char *err, size_t errlen)
+{
+    struct nntp_trace *t = calloc(1, sizeof(*t));
+    int r = -ENOMEM;
+
+    if (!t)
+        goto err0;
+    t->path = strdup(path);
+    t->filling = malloc(BUFFER_BYTES);
+    t->writing = malloc(BUFFER_BYTES);
+    if (!t->path || !t->filling || !t->writing)
+        goto err1;
+    r = t->fd = file_make(path);
+    if (r < 0)
+        goto err1;
+    if ((r = thread_start(t)))
+        goto err2;
+    *out = t;
+    return 0;
+err2:
+    close(t->fd);
+err1:
+    trace_free(t);
+err0:
+    snprintf(err, errlen, "trace %s: %s", path,
+             r == -EEXIST ? "something that is no plain file is there" : strerror(-r));
+    return r;
+}
+
+void nntp_trace_attach(struct nntp_trace *t, struct qos *q, const struct qos_limits *limits,
+                       const struct qos_config *cfg, qos_time now)
+{
+    t->clock = now;
+    pthread_mutex_lock(&t->lock);
+    t->len = qos_trace_head(t->filling, limits, cfg, now);
+    pthread_cond_signal(&t->more);
+    pthread_mutex_unlock(&t->lock);
+    qos_watch(q, watch, t);
+}
+
+void nntp_trace_close(struct nntp_trace *t)
+{
+    if (!t)
+        return;
+    pthread_mutex_lock(&t->lock);
+    t->closing = true;
+    pthread_cond_signal(&t->more);
+    pthread_mutex_unlock(&t->lock);
+    pthread_join(t->thread, NULL);
+    if (close(t->fd) && !atomic_load(&t->failed))
+        log_warn("%s: %s; its end may be lacking", t->path, strerror(errno));
+    pthread_cond_destroy(&t->more);
+    pthread_mutex_destroy(&t->lock);
+    trace_free(t);
+}
