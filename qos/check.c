@@ -26,7 +26,9 @@ void qos_bars_set(struct qos *q, bool drain)
 struct tally {
     unsigned opening[QOS_PROVIDERS], idle[QOS_PROVIDERS], busy[QOS_PROVIDERS];
     unsigned closing[QOS_PROVIDERS], lingering[QOS_PROVIDERS];
-    unsigned leased[TRAFFIC_CLASSES], deep[TRAFFIC_CLASSES], pipelined[TRAFFIC_CLASSES];
+    unsigned leased[TRAFFIC_CLASSES], share[QOS_PROVIDERS][TRAFFIC_CLASSES];
+    unsigned flies[QOS_PROVIDERS][TRAFFIC_CLASSES]; /* operations */
+    unsigned deep[TRAFFIC_CLASSES], pipelined[TRAFFIC_CLASSES];
     unsigned waiting[TRAFFIC_CLASSES];
     unsigned flying, carried;
 };
@@ -50,8 +52,11 @@ static const char *count_conn(const struct conn *c, struct tally *t)
     t->carried += n;
     if (c->leased != (c->state == CONN_OPENING || c->state == CONN_BUSY))
         return "a connection is leased in a state that is none of a lease";
-    if (c->leased)
+    if (c->leased) {
         t->leased[c->class]++;
+        t->share[c->provider][c->class]++;
+    }
+    t->flies[c->provider][c->class] += n;
     t->opening[c->provider] += c->state == CONN_OPENING;
     t->idle[c->provider] += c->state == CONN_IDLE;
     t->busy[c->provider] += c->state == CONN_BUSY;
@@ -68,6 +73,14 @@ static const char *count_conn(const struct conn *c, struct tally *t)
     return NULL;
 }
 
+static uint64_t sum(const uint64_t hist[QOS_HIST])
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < QOS_HIST; i++)
+        n += hist[i];
+    return n;
+}
+
 static const char *check_providers(const struct qos *q, const struct tally *t)
 {
     for (unsigned i = 0; i < QOS_PROVIDERS; i++) {
@@ -77,6 +90,17 @@ static const char *check_providers(const struct qos *q, const struct tally *t)
             return "a provider's figures are not its connections'";
         if (i < q->cfg.nproviders && qos_provider_sockets(p) > p->sockets_bar)
             return "I1: a provider has more sockets than it allows";
+        if (p->down != (q->down >> i & 1))
+            return "a provider is down and not marked so";
+        if (sum(p->open) != p->opened)
+            return "a provider's times to open are not as many as its connections were";
+        for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
+            const struct share *s = &p->shares[c];
+            if (s->leased != t->share[i][c])
+                return "I2: what a class leases of a provider is not its leased connections there";
+            if (s->ok + s->not_here + s->spoilt + t->flies[i][c] > s->started)
+                return "a provider has answered more than it was sent";
+        }
     }
     return NULL;
 }
@@ -100,6 +124,8 @@ static const char *check_classes(const struct qos *q, const struct tally *t)
             return "I5: a lease on burst has more than one further operation behind the current one";
         if (k->waiting != t->waiting[c])
             return "a class's waiting operations are miscounted";
+        if (sum(k->reclaim) != k->granted_guarantee)
+            return "a class's reclaim times are not as many as its leases on guarantee were";
     }
     if (leased != q->leased)
         return "I2: the classes' leases do not add up";

@@ -47,17 +47,31 @@ struct conn *qos_conn_new(struct qos *q, unsigned provider)
     return c;
 }
 
-void qos_conn_lease(struct qos *q, struct conn *c, enum traffic_class class)
+/* What it had to wait for the slot: from when it was there and its class had a claim. A connection that has
+ * come up for the class was its slot all the time. */
+static qos_time reclaim_time(const struct qos *q, const struct conn *c, const struct op *op)
 {
-    struct class *k = &q->classes[class];
-    if (k->leased < k->cfg.guaranteed)
+    const struct class *k = &q->classes[op->want.class];
+    bool opened_for_it = c->state == CONN_IDLE && !c->answered && c->class == op->want.class;
+    if (!k->claiming || opened_for_it)
+        return 0;
+    return q->now - (op->since > k->claimed ? op->since : k->claimed);
+}
+
+void qos_conn_lease(struct qos *q, struct conn *c, const struct op *op)
+{
+    struct class *k = &q->classes[op->want.class];
+    if (k->leased < k->cfg.guaranteed) {
         k->granted_guarantee++;
-    else
+        qos_hist_add(k->reclaim, reclaim_time(q, c, op));
+    } else {
         k->granted_burst++;
+    }
     c->leased = true;
-    c->class = class;
+    c->class = op->want.class;
     k->leased++;
     q->leased++;
+    q->providers[c->provider].shares[c->class].leased++;
 }
 
 static void lease_end(struct qos *q, struct conn *c)
@@ -67,6 +81,7 @@ static void lease_end(struct qos *q, struct conn *c)
     c->leased = false;
     q->classes[c->class].leased--;
     q->leased--;
+    q->providers[c->provider].shares[c->class].leased--;
 }
 
 /** Nobody waits for it any more. */
@@ -200,9 +215,10 @@ void qos_conn_send(struct qos *q, struct conn *c, struct op *op)
     op->conn = c;
     op->charge = cost(&op->want);
     list_add_tail(&c->flying, &op->link);
-    c->nflying++;
+    if (!c->nflying++)
+        c->head = q->now;
     carrier_in(q, c);
-    p->started++;
+    p->shares[c->class].started++;
     qos_stream_charge(q, s, (int64_t)op->charge);
     if (more)
         qos_stream_hold(q, s, +1);

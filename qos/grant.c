@@ -101,20 +101,11 @@ static unsigned least_loaded(const struct qos *q, uint32_t set)
     return best;
 }
 
-static void count_wait(struct qos *q, const struct op *op)
-{
-    unsigned i = 0;
-    qos_time us = q->now - op->since;
-    while (i < QOS_HIST - 1 && us >= UINT64_C(16) << i)
-        i++;
-    q->classes[op->want.class].wait[i]++;
-}
-
 static bool start(struct qos *q, struct flow *f, struct conn *c, struct qos_order *out)
 {
     struct op *op = container_of(f->ops.next, struct op, link);
     if (!op->sent)
-        count_wait(q, op);
+        qos_hist_add(q->classes[op->want.class].wait, q->now - op->since);
     op->sent = true;
     qos_queue_take(q, op);
     qos_conn_send(q, c, op);
@@ -131,7 +122,7 @@ static bool open_for(struct qos *q, struct flow *f, unsigned provider, struct qo
     struct provider *p = &q->providers[provider];
     bool above = !p->down && qos_provider_sockets(p) >= p->ceiling;
     struct conn *c = qos_conn_new(q, provider);
-    qos_conn_lease(q, c, f->stream->class);
+    qos_conn_lease(q, c, container_of(f->ops.next, struct op, link));
     c->probing = p->probing = above;
     if (p->down) {
         p->trial = qos_conn_handle(q, c); /* nobody relies on it, so it covers no one */
@@ -182,7 +173,7 @@ static bool lease_grant(struct qos *q, const struct view *v, unsigned class, str
         return open_for(q, best, least_loaded(q, slots), out);
     struct provider *p = &q->providers[least_loaded(q, slots & v->warm)];
     struct conn *c = container_of(p->idlers.next, struct conn, link);
-    qos_conn_lease(q, c, (enum traffic_class) class);
+    qos_conn_lease(q, c, op);
     return start(q, best, c, out);
 }
 
@@ -352,4 +343,19 @@ bool qos_grant(struct qos *q, struct qos_order *out)
             return true;
     }
     return false;
+}
+
+/* --- claims ------------------------------------------------------------------------------------ */
+
+void qos_claims_note(struct qos *q)
+{
+    uint32_t want[TRAFFIC_CLASSES];
+    claims(q, want);
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
+        struct class *k = &q->classes[c];
+        bool claiming = k->leased < k->cfg.guaranteed && want[c] & ~q->down;
+        if (claiming && !k->claiming)
+            k->claimed = q->now;
+        k->claiming = claiming;
+    }
 }

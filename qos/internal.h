@@ -111,6 +111,7 @@ struct conn {
     struct flow *opener; /* opened for it under a cap, or NULL */
     qos_time opened;
     qos_time since; /* idle since; lingers until */
+    qos_time head;  /* the operation at the head of it began: sent, or the answer before it ended */
     uint64_t answered;
     uint32_t gen;
 };
@@ -120,6 +121,13 @@ struct bucket {
     uint64_t room; /* bytes that may go now */
     uint64_t part; /* of the next byte, in millionths */
     qos_time at;   /* when `room` was true */
+};
+
+/** What a class has and had of a provider. Nothing else is counted: every figure of a class or of a provider
+ *  that qos_stats() tells is a sum of these. */
+struct share {
+    unsigned leased;
+    uint64_t started, ok, not_here, spoilt, broken, refused, bytes;
 };
 
 struct provider {
@@ -144,7 +152,10 @@ struct provider {
     qos_time probe_at;  /* none above the ceiling before */
     bool probing;       /* one is being opened above the ceiling */
     struct bucket bucket;
-    uint64_t started, ok, not_here, spoilt, broken, refused, bytes;
+
+    struct share shares[TRAFFIC_CLASSES];
+    uint64_t opened;
+    uint64_t open[QOS_HIST], answer[QOS_HIST];
 };
 
 struct class
@@ -156,9 +167,11 @@ struct class
     unsigned leased_bar,
         deep_bar; /* what they may be: the limit, or after qos_resize() what drains */
     uint64_t turn;
+    bool claiming;    /* below its guarantee, with something waiting, and it got no slot */
+    qos_time claimed; /* since when */
     uint64_t granted_guarantee, granted_burst;
     uint64_t ends[QOS_REJECTED + 1];
-    uint64_t wait[QOS_HIST];
+    uint64_t wait[QOS_HIST], reclaim[QOS_HIST];
 };
 
 struct qos {
@@ -170,6 +183,7 @@ struct qos {
     bool shut;
     bool unsettled; /* a fact has come since qos_next() last said false */
     uint64_t epoch; /* rises when providers' tiers or health change */
+    uint32_t down;  /* providers whose breaker is open */
     struct class classes[TRAFFIC_CLASSES];
     struct provider providers[QOS_PROVIDERS];
     struct bucket bucket;
@@ -253,11 +267,11 @@ void qos_provider_init(struct provider *p);
 /** May a connection be opened now? */
 bool qos_provider_can_open(const struct qos *q, const struct provider *p);
 void qos_provider_answered(struct qos *q, struct provider *p);
-void qos_provider_ready(struct qos *q, struct provider *p);
-/** A connection that was opened at `opened` is gone; it counts nowhere any more. `opening`: it never was
- *  ready. */
-void qos_provider_failed(struct qos *q, struct provider *p, bool opening, qos_time opened,
-                         enum qos_gone why, uint32_t dice);
+/** `c`, opened there, is up. */
+void qos_provider_ready(struct qos *q, const struct conn *c);
+/** `c` is gone and counts nowhere any more. `opening`: it never was ready. */
+void qos_provider_failed(struct qos *q, const struct conn *c, bool opening, enum qos_gone why,
+                         uint32_t dice);
 /** When something that only time brings about happens there, after q->now. */
 qos_time qos_provider_wake(const struct qos *q, const struct provider *p);
 /** Providers with connections, of any tier. */
@@ -270,7 +284,8 @@ uint32_t qos_providers_eligible(const struct qos *q, uint32_t excluded);
 struct conn *qos_conn_find(const struct qos *q, qos_conn handle);
 qos_conn qos_conn_handle(const struct qos *q, const struct conn *c);
 struct conn *qos_conn_new(struct qos *q, unsigned provider);
-void qos_conn_lease(struct qos *q, struct conn *c, enum traffic_class class);
+/** Its class has a slot for `op`, though another of its operations may come to be sent on it. */
+void qos_conn_lease(struct qos *q, struct conn *c, const struct op *op);
 /** A connection that was being opened is not any more. */
 void qos_conn_opened(struct qos *q, struct conn *c);
 /** Nothing is in flight on it: its lease ends, and it idles or is closed. */
@@ -292,6 +307,14 @@ unsigned qos_grant_pipelines(const struct qos *q, enum traffic_class c);
 
 /** The limits, raised by `drain` to what there is; else lowered to it as it drains. */
 void qos_bars_set(struct qos *q, bool drain);
+
+/** Nothing more can be granted now: who is below its guarantee, waits and has no slot claims from now on, and
+ *  who has what it wanted claims no more. */
+void qos_claims_note(struct qos *q);
+
+/* --- stats.c ----------------------------------------------------------------------------------- */
+
+void qos_hist_add(uint64_t hist[QOS_HIST], qos_time us);
 
 /* --- rate.c ------------------------------------------------------------------------------------ */
 

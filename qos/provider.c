@@ -81,6 +81,7 @@ static void set_down(struct qos *q, struct provider *p, bool down)
     if (p->down == down)
         return;
     p->down = down;
+    q->down ^= 1u << (p - q->providers);
     p->trial = 0;
     q->epoch++;
     if (down)
@@ -108,7 +109,6 @@ static void back_off(struct qos *q, struct provider *p, qos_time opened, bool lo
 
 static void refused(struct qos *q, struct provider *p, qos_time opened, bool login, uint32_t dice)
 {
-    p->refused++;
     back_off(q, p, opened, login, dice);
     if (!p->idle && !p->busy)
         set_down(q, p, true);
@@ -121,34 +121,37 @@ static void at_limit(struct qos *q, struct provider *p, qos_time opened, uint32_
         refused(q, p, opened, false, dice);
         return;
     }
-    p->refused++;
     p->ceiling = working;
     p->probe_at = q->now + q->cfg.probe_us;
 }
 
-void qos_provider_failed(struct qos *q, struct provider *p, bool opening, qos_time opened,
-                         enum qos_gone why, uint32_t dice)
+void qos_provider_failed(struct qos *q, const struct conn *c, bool opening, enum qos_gone why,
+                         uint32_t dice)
 {
+    struct provider *p = &q->providers[c->provider];
+    struct share *share = &p->shares[c->class]; /* only what was leased fails */
+    qos_time opened = c->opened;
     switch (why) {
     case QOS_GONE_CLOSED:
     case QOS_GONE_STALE:
         return;
     case QOS_GONE_LIMIT:
+        share->refused++;
         at_limit(q, p, opened, dice);
         return;
     case QOS_GONE_LOGIN:
-        refused(q, p, opened, true, dice);
-        return;
     case QOS_GONE_REFUSED:
-        refused(q, p, opened, false, dice);
+        share->refused++;
+        refused(q, p, opened, why == QOS_GONE_LOGIN, dice);
         return;
     case QOS_GONE_BROKEN:
     case QOS_GONE_SILENT:
         if (opening) {
+            share->refused++;
             refused(q, p, opened, false, dice);
             return;
         }
-        p->broken++;
+        share->broken++;
         /* After a suspend, or behind a router that forgot them, connections that idled are all as dead
          * as the first that was tried. An operation must not find that out one by one. */
         if (why == QOS_GONE_SILENT)
@@ -163,8 +166,11 @@ void qos_provider_failed(struct qos *q, struct provider *p, bool opening, qos_ti
 
 /* A login alone does not close a breaker that broken operations have opened: a server may greet
  * everyone and serve no one. Then the one connection serves an operation first. */
-void qos_provider_ready(struct qos *q, struct provider *p)
+void qos_provider_ready(struct qos *q, const struct conn *c)
 {
+    struct provider *p = &q->providers[c->provider];
+    p->opened++;
+    qos_hist_add(p->open, q->now - c->opened);
     unsigned working = p->idle + p->busy;
     if (working > p->ceiling)
         p->ceiling = working;

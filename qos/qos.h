@@ -215,10 +215,11 @@ struct qos_class_stats {
     unsigned guaranteed, burst, weight, leased, waiting;
     uint64_t granted_guarantee, granted_burst;                   /* leases */
     uint64_t done, missing, corrupt, failed, timeout, cancelled; /* operations that ended so */
-    uint64_t refused, broken; /* connections opened for it, and operations of it, that failed so */
-    uint64_t cut;             /* connections closed under operations that nobody wanted any more */
-    uint64_t bytes;           /* that answers brought */
-    uint64_t wait[QOS_HIST];  /* from submission to the first START */
+    uint64_t refused; /* connections opened for it, or taken from it, by a provider that says no */
+    uint64_t broken;  /* answers to it that broke off, and 5xx answers */
+    uint64_t cut;     /* connections closed under operations of it that nobody wanted any more */
+    uint64_t bytes;   /* that answers brought */
+    uint64_t wait[QOS_HIST]; /* of each operation sent: from submission to the first START */
     uint64_t
         reclaim[QOS_HIST]; /* of each lease granted below the guarantee: since the class claimed it,
                                    that is was below, with something waiting, and had no slot */
@@ -227,17 +228,19 @@ struct qos_class_stats {
 /** What a class has and had of a provider. */
 struct qos_share_stats {
     unsigned leased;
-    uint64_t started, done, missing, corrupt, broken, bytes; /* answers, not operations */
+    uint64_t started, done, missing, corrupt, broken, bytes; /* answers, not operations; `done` has
+                                                                NO_ROOM in it: it answered well */
 };
 
 struct qos_provider_stats {
     unsigned limit, ceiling, sockets, leased, idle, opening, closing, lingering;
-    bool down;         /* its breaker is open */
-    qos_time retry_at; /* when it is tried again */
-    uint64_t opened, refused;
+    bool down;                /* its breaker is open */
+    qos_time retry_at;        /* when it is tried again */
+    uint64_t opened, refused; /* connections that came up; that did not, or were taken back */
     uint64_t started, ok, not_here, spoilt, broken, bytes; /* the sums of its classes' */
-    uint64_t open[QOS_HIST];                               /* from OPEN to ready */
-    uint64_t answer[QOS_HIST]; /* of BODY: from START, or the answer before it, to the end */
+    uint64_t open[QOS_HIST];                               /* of those opened: from OPEN to ready */
+    uint64_t answer[QOS_HIST]; /* of each BODY that ended QOS_OK: from START, or the answer before
+                                  it, to the end */
     struct qos_share_stats classes[TRAFFIC_CLASSES];
 };
 

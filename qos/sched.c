@@ -85,7 +85,7 @@ void qos_conn_ready(struct qos *q, qos_time now, qos_conn handle)
         return;
     /* Opening it was the operation under way of its lease. That has ended, and the rule decides anew. */
     qos_conn_rest(q, c);
-    qos_provider_ready(q, &q->providers[c->provider]);
+    qos_provider_ready(q, c);
 }
 
 /** What the reason given amounts to, for a connection in that state. */
@@ -112,8 +112,6 @@ void qos_conn_gone(struct qos *q, qos_time now, qos_conn handle, enum qos_gone w
     struct conn *c = qos_conn_find(q, handle);
     if (!c)
         return;
-    struct provider *p = &q->providers[c->provider];
-    unsigned provider = c->provider;
     bool opening = c->state == CONN_OPENING;
     why = reason(c, why);
     bool counts = why != QOS_GONE_CLOSED && why != QOS_GONE_STALE && why != QOS_GONE_LIMIT;
@@ -125,9 +123,9 @@ void qos_conn_gone(struct qos *q, qos_time now, qos_conn handle, enum qos_gone w
         list_add_tail(&left, &op->link);
     }
     qos_conn_drop(q, c, seen);
-    qos_provider_failed(q, p, opening, c->opened, why, dice);
+    qos_provider_failed(q, c, opening, why, dice);
     if (counts && !list_is_empty(&left))
-        qos_op_broke_off(q, container_of(left.next, struct op, link), provider);
+        qos_op_broke_off(q, container_of(left.next, struct op, link), c->provider);
     while (
         !list_is_empty(&left)) { /* the last first, each to the head: the first ends up in front */
         struct op *op = container_of(left.prev, struct op, link);
@@ -136,29 +134,29 @@ void qos_conn_gone(struct qos *q, qos_time now, qos_conn handle, enum qos_gone w
     }
 }
 
-static void op_answered(struct qos *q, struct op *op, struct provider *p, enum qos_outcome how)
+static void op_answered(struct qos *q, struct op *op, unsigned provider, enum qos_outcome how)
 {
-    unsigned i = (unsigned)(p - q->providers);
+    struct share *share = &q->providers[provider].shares[op->want.class];
     switch (how) {
     case QOS_OK:
-        p->ok++;
+        share->ok++;
         qos_op_end(q, op, QOS_DONE);
         return;
     case QOS_NO_ROOM:
-        p->ok++;
+        share->ok++;
         qos_op_end(q, op, op->cancelled ? QOS_CANCELLED : QOS_REJECTED);
         return;
     case QOS_NOT_HERE:
-        p->not_here++;
-        op->not_here |= 1u << i;
+        share->not_here++;
+        op->not_here |= 1u << provider;
         break;
     case QOS_SPOILT:
-        p->spoilt++;
-        op->spoilt |= 1u << i;
+        share->spoilt++;
+        op->spoilt |= 1u << provider;
         break;
     case QOS_DECLINED:
-        p->broken++;
-        qos_op_broke_off(q, op, i);
+        share->broken++;
+        qos_op_broke_off(q, op, provider);
         break;
     }
     qos_op_wait(q, op, true);
@@ -174,7 +172,10 @@ void qos_op_done(struct qos *q, qos_time now, qos_op handle, enum qos_outcome ho
     struct conn *c = op->conn;
     struct provider *p = &q->providers[c->provider];
     c->answered++;
-    p->bytes += bytes;
+    p->shares[c->class].bytes += bytes;
+    if (how == QOS_OK && op->want.verb == SEGMENT_BODY)
+        qos_hist_add(p->answer, q->now - c->head);
+    c->head = q->now;
     const uint64_t most = UINT64_C(1) << 40; /* a figure that wraps would turn the turns around */
     uint64_t brought = bytes < most ? bytes : most;
     uint64_t charged = op->charge < most ? op->charge : most;
@@ -184,7 +185,7 @@ void qos_op_done(struct qos *q, qos_time now, qos_op handle, enum qos_outcome ho
     if (!c->nflying && c->state == CONN_BUSY)
         qos_conn_rest(q, c);
     qos_provider_answered(q, p);
-    op_answered(q, op, p, how);
+    op_answered(q, op, c->provider, how);
 }
 
 int qos_resize(struct qos *q, qos_time now, const struct qos_config *cfg)
@@ -255,6 +256,7 @@ bool qos_next(struct qos *q, qos_time now, struct qos_order *out)
         return true;
     }
     qos_bars_set(q, false);
+    qos_claims_note(q);
     q->unsettled = false;
     record(q, now, (struct qos_record){.kind = QOS_RECORD_QUIET});
     return false;
