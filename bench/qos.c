@@ -181,7 +181,7 @@ static double wake_ns(const struct load *l)
 
     for (unsigned i = 0; i < CALLS; i++)
         sum += qos_wake(l->q);
-    return (cpu_us() - start) * 1e3 / CALLS;
+    return sum ? (cpu_us() - start) * 1e3 / CALLS : 0;
 }
 
 static void measure(const struct load_options *o, unsigned answers, struct result *r)

@@ -7,13 +7,12 @@
 
 #include "bench/child.h"
 #include "bench/floors.h"
+#include "bench/reader.h"
 #include "bench/scene.h"
 #include "nzb/nzb.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,8 +21,6 @@
 #include <unistd.h>
 
 #define ROUNDS_MOST 50
-#define BLOCK       ((size_t)1 << 20)
-#define FIRST       ((size_t)64 << 10)
 #define GB          1e9
 
 struct figures {
@@ -42,31 +39,6 @@ struct options {
     const char *nzbfs;
     const char *mount_options; /* for nzbfs */
 };
-
-/* Reads all of `path`; returns bytes, and when the first block had come. */
-static uint64_t read_all(const char *path, uint8_t *buf, double *first_s)
-{
-    double start = now_s();
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    uint64_t total = 0;
-    ssize_t n;
-
-    if (fd < 0) {
-        perror(path);
-        exit(1);
-    }
-    while ((n = read(fd, buf, total ? BLOCK : FIRST)) > 0) {
-        if (total == 0 && first_s)
-            *first_s = now_s() - start;
-        total += (uint64_t)n;
-    }
-    if (n < 0) {
-        perror(path);
-        exit(1);
-    }
-    close(fd);
-    return total;
-}
 
 /* --- the three contestants --------------------------------------------------------------------- */
 
@@ -106,8 +78,7 @@ static int fuse_child(void *arg)
     return floor_fuse_run(c->mountpoint, c->size, c->direct_io);
 }
 
-static void fuse_round(const struct options *o, const struct scene *s, uint8_t *buf,
-                       struct figures *f)
+static void fuse_round(const struct options *o, const struct scene *s, struct figures *f)
 {
     struct fuse_child c = {s->mountpoint, s->bytes, o->direct_io};
     char path[4096];
@@ -116,56 +87,10 @@ static void fuse_round(const struct options *o, const struct scene *s, uint8_t *
     snprintf(path, sizeof(path), "%s/file", s->mountpoint);
     scene_await_mount(s, pid);
     double cpu = child_cpu(pid), start = now_s();
-    uint64_t bytes = read_all(path, buf, NULL);
+    uint64_t bytes = reader_file(path, NULL);
     f->fuse_mbs = (double)bytes / 1e6 / (now_s() - start);
     f->fuse_cpu = (child_cpu(pid) - cpu) * GB / (double)bytes;
     scene_unmount(s, pid);
-}
-
-/* One reader of one file of the mount. */
-struct reader {
-    pthread_t thread;
-    char path[4096];
-    uint64_t bytes;
-    double first_s;
-};
-
-static void *reader_run(void *arg)
-{
-    struct reader *r = arg;
-    uint8_t *buf = malloc(BLOCK);
-
-    if (!buf)
-        exit(1);
-    r->bytes = read_all(r->path, buf, &r->first_s);
-    free(buf);
-    return NULL;
-}
-
-/* All files, one after the other or at once; *first is when the first file's first bytes had come. */
-static uint64_t files_read(const struct options *o, const struct scene *s, double *first)
-{
-    struct reader *readers = calloc(s->nzb->nfiles, sizeof(*readers));
-    uint64_t bytes = 0;
-
-    if (!readers)
-        exit(1);
-    for (size_t i = 0; i < s->nzb->nfiles; i++) {
-        snprintf(readers[i].path, sizeof(readers[i].path), "%s/%s", s->mountpoint,
-                 s->nzb->files[i].name);
-        if (pthread_create(&readers[i].thread, NULL, reader_run, &readers[i]))
-            exit(1);
-        if (!o->parallel)
-            pthread_join(readers[i].thread, NULL);
-    }
-    for (size_t i = 0; i < s->nzb->nfiles; i++) {
-        if (o->parallel)
-            pthread_join(readers[i].thread, NULL);
-        bytes += readers[i].bytes;
-    }
-    *first = readers[0].first_s;
-    free(readers);
-    return bytes;
 }
 
 static void daemon_round(const struct options *o, const struct scene *s, struct figures *f)
@@ -173,7 +98,7 @@ static void daemon_round(const struct options *o, const struct scene *s, struct 
     uint64_t asked = scene_articles(s);
     pid_t pid = scene_mount(s, o->nzbfs, o->mount_options);
     double cpu = child_cpu(pid), start = now_s(), first = 0;
-    uint64_t bytes = files_read(o, s, &first);
+    uint64_t bytes = reader_all(s, o->parallel, &first);
 
     f->daemon_mbs = (double)bytes / 1e6 / (now_s() - start);
     f->daemon_cpu = (child_cpu(pid) - cpu) * GB / (double)bytes;
@@ -347,21 +272,17 @@ int main(int argc, char **argv)
                         .rounds = 3};
     struct figures figures[ROUNDS_MOST] = {0}, warm = {0};
     struct scene scene;
-    uint8_t *buf = malloc(BLOCK);
 
     options_read(argc, argv, &o);
-    if (!buf)
-        return 1;
     scene_open(&scene, &o.scene);
     client_round(&o, &scene, &warm); /* the server encodes each article the first time */
     for (unsigned i = 0; i < o.rounds; i++) {
         client_round(&o, &scene, &figures[i]);
-        fuse_round(&o, &scene, buf, &figures[i]);
+        fuse_round(&o, &scene, &figures[i]);
         daemon_round(&o, &scene, &figures[i]);
         figures[i].ratio = figures[i].daemon_cpu / (figures[i].client_cpu + figures[i].fuse_cpu);
     }
     report(&o, &scene, figures);
     scene_close(&scene);
-    free(buf);
     return 0;
 }
