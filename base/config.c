@@ -284,6 +284,20 @@ static int pool_finish(struct config_draft *d)
     return 0;
 }
 
+/* A cap above the burst is harmless, and the burst may be what a setting has lowered for a while. */
+static void caps_warn(const struct config_draft *d, const struct config_class_lines *lines)
+{
+    for (unsigned k = 0; k < TRAFFIC_CLASSES; k++) {
+        const struct config_class *c = &d->c->classes[k];
+        char at[512];
+        if (c->per_stream <= c->burst)
+            continue;
+        where(d, lines[k].per_stream, at, sizeof(at));
+        log_warn("%s: per_stream = %u in [class %s] caps nothing, since its burst is %u", at,
+                 c->per_stream, config_class_name((enum traffic_class)k), c->burst);
+    }
+}
+
 static int draft_finish(struct config_draft *d)
 {
     struct config_class_lines lines[TRAFFIC_CLASSES] = {0};
@@ -304,12 +318,14 @@ static int draft_finish(struct config_draft *d)
                 .guaranteed = line_of(in, "guaranteed"),
                 .burst = line_of(in, "burst"),
                 .weight = line_of(in, "weight"),
+                .per_stream = line_of(in, "per_stream"),
             };
     }
     if (pool_finish(d) < 0)
         return d->rc;
     if (config_shares_resolve(d->c, d->classes, lines, &line, why, sizeof(why)) < 0)
         return config_fail(d, line, "%s", why);
+    caps_warn(d, lines);
     return 0;
 }
 

@@ -98,6 +98,11 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
 int config_parse_with(const char *text, size_t len, const char *name, const char *const *settings,
                       unsigned n, struct config **out, char *err, size_t errlen);
 
+/** How many connections each class comes to hold while the `busy` ones want all they may have, the others
+ *  nothing, and the providers of the lowest tier have every article and all their connections. */
+void config_shares_when(const struct config *c, const bool busy[TRAFFIC_CLASSES],
+                        unsigned out[TRAFFIC_CLASSES]);
+
 /** Set one [mount] key as -o does ("umask", "022"); `value` NULL for a bare flag.
  *  -ENOENT: no such key. -EINVAL: a bad value; err says why. */
 int config_mount_set(struct config *c, const char *key, const char *value, char *err,

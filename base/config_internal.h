@@ -58,7 +58,7 @@ struct config_class_draft {
 
 /** The lines the shares were written on, for messages; 0: not written. */
 struct config_class_lines {
-    unsigned guaranteed, burst, weight;
+    unsigned guaranteed, burst, weight, per_stream;
 };
 
 /** One section as it stands in the file. */

@@ -145,6 +145,11 @@ static int share_read(const struct config_key *k, const char *value, struct conf
     bool fits = digits_read(value, 10, &end, &n);
     bool percent = fits && end[0] == '%';
 
+    if (percent && !end[1] && n > 100) {
+        snprintf(err, errlen, "%s = %s is more than the whole pool; write at most 100%%", k->name,
+                 value);
+        return -EINVAL;
+    }
     if (!fits || end[percent] || n > (percent ? 100 : k->max)) {
         snprintf(err, errlen,
                  "%s = '%s' is neither a number of connections nor a share such as 40%%%s", k->name,

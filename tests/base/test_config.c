@@ -242,86 +242,6 @@ START_TEST(half_a_login_is_refused)
 }
 END_TEST
 
-static void shares(const char *text, enum traffic_class k, unsigned g, unsigned b)
-{
-    struct config *c = parsed(text);
-
-    ck_assert_uint_eq(c->classes[k].guaranteed, g);
-    ck_assert_uint_eq(c->classes[k].burst, b);
-    config_free(c);
-}
-
-START_TEST(shares_have_defaults_that_fit_every_pool)
-{
-    char text[128];
-
-    shares(MAIN "connections = 100\n", TRAFFIC_STREAMING, 40, 100);
-    shares(MAIN "connections = 100\n", TRAFFIC_QUEUE, 30, 100);
-    shares(MAIN "connections = 100\n", TRAFFIC_HEALTH, 10, 25);
-    for (unsigned t = 1; t <= 300; t++) {
-        snprintf(text, sizeof(text), MAIN "connections = %u\n", t);
-        struct config *c = parsed(text);
-        unsigned sum = 0;
-        for (unsigned k = 0; k < TRAFFIC_CLASSES; k++) {
-            const struct config_class *cl = &c->classes[k];
-            ck_assert_uint_le(cl->guaranteed, cl->burst);
-            ck_assert_uint_le(cl->burst, t);
-            ck_assert_uint_ge(cl->burst, 1);
-            ck_assert_uint_ge(cl->weight, 1);
-            sum += cl->guaranteed;
-        }
-        ck_assert_uint_le(sum, t);
-        config_free(c);
-    }
-}
-END_TEST
-
-START_TEST(defaults_give_way_to_what_is_written)
-{
-    shares(MAIN "[class streaming]\nguaranteed = 100%\n", TRAFFIC_STREAMING, 10, 10);
-    shares(MAIN "[class streaming]\nguaranteed = 100%\n", TRAFFIC_QUEUE, 0, 10);
-    shares(MAIN "[class health]\nguaranteed = 6\n", TRAFFIC_HEALTH, 6, 6);
-    shares(MAIN "[class health]\nguaranteed = 6\n", TRAFFIC_STREAMING, 4, 10);
-    shares(MAIN "[class streaming]\nburst = 2\n", TRAFFIC_STREAMING, 2, 2);
-}
-END_TEST
-
-START_TEST(the_worked_example_is_accepted)
-{
-    struct config *c = parsed("[provider a]\nhost = a\nconnections = 100\n"
-                              "[provider b]\nhost = b\nconnections = 45\n"
-                              "[class queue]\nguaranteed = 30\nburst = 145\n"
-                              "[class health]\nguaranteed = 60\nburst = 60\n"
-                              "[class streaming]\nguaranteed = 55\nburst = 145\n");
-
-    ck_assert_uint_eq(c->pool.connections, 145);
-    ck_assert_uint_eq(c->classes[TRAFFIC_QUEUE].weight, 30);
-    ck_assert_uint_eq(c->classes[TRAFFIC_STREAMING].weight, 55);
-    config_free(c);
-}
-END_TEST
-
-START_TEST(shares_that_do_not_fit_are_refused_with_the_line_at_fault)
-{
-    refused(
-        MAIN "[class queue]\nburst = 11\n",
-        "t.conf:4: burst = 11 in [class queue] does not lie between 1 and the pool's 10 connections");
-    refused(
-        MAIN "[class queue]\nguaranteed = 5\nburst = 4\n",
-        "t.conf:4: guaranteed = 5 in [class queue] is more than its burst of 4; write at most that");
-    refused(
-        MAIN "[class queue]\nguaranteed = 6\n[class health]\nguaranteed = 3\n"
-             "[class streaming]\nguaranteed = 2\n",
-        "t.conf:8: guaranteed = 2 in [class streaming] brings the classes' sum above the pool's 10 "
-        "connections; at most 1 are left");
-    refused(
-        MAIN "[class queue]\nguaranteed = 101%\n",
-        "t.conf:4: guaranteed = '101%' is neither a number of connections nor a share such as 40%");
-    refused(MAIN "[pool]\nreserve = 10\n",
-            "t.conf:4: reserve = 10 leaves nothing of the pool's 10 connections; write at most 9");
-}
-END_TEST
-
 /* A file of this content in a temporary folder; `path` gets its name. */
 static void file_make(const char *dir, const char *name, const char *text, mode_t mode, char *path)
 {
@@ -464,10 +384,6 @@ int main(void)
     tcase_add_test(t, sizes_have_units_and_bounds);
     tcase_add_test(t, hosts_with_a_port_or_blanks_are_refused);
     tcase_add_test(t, half_a_login_is_refused);
-    tcase_add_test(t, shares_have_defaults_that_fit_every_pool);
-    tcase_add_test(t, defaults_give_way_to_what_is_written);
-    tcase_add_test(t, the_worked_example_is_accepted);
-    tcase_add_test(t, shares_that_do_not_fit_are_refused_with_the_line_at_fault);
     tcase_add_test(t, secrets_come_from_files_beside_the_configuration_and_from_credentials);
     tcase_add_test(t, the_first_file_that_exists_is_read);
     tcase_add_test(t, long_lines_and_nul_bytes_are_refused);

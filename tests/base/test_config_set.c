@@ -218,8 +218,8 @@ START_TEST(a_bad_value_is_named)
     refused("provider.main.connections=0",
             "provider.main.connections=0: connections = '0' is not a number from 1 to 1000");
     refused("class.streaming.burst=101%",
-            "class.streaming.burst=101%: burst = '101%' is neither a number of connections nor a "
-            "share such as 40%");
+            "class.streaming.burst=101%: burst = 101% is more than the whole pool; write at most "
+            "100%");
     refused("pool.rate=", "pool.rate=: rate = '' is not a size; write bytes, or such as 64K, 256M "
                           "or 2G");
 }
@@ -335,8 +335,8 @@ END_TEST
 START_TEST(a_line_that_settings_make_impossible_is_blamed_together_with_them)
 {
     refused("pool.connections=70",
-            "t.conf:13: burst = 145 in [class queue] does not lie between 1 and the pool's 70 "
-            "connections; given with pool.connections=70");
+            "t.conf:13: burst = 145 in [class queue] is more than the pool's 70 connections; "
+            "write at most 70, or 100%; given with pool.connections=70");
 }
 END_TEST
 
