@@ -27,8 +27,41 @@ void rig_init(struct rig *r, uint32_t parts)
                            .part_size = RIG_PART};
     r->file = spool_add(r->spool, &f);
     ck_assert_int_ge(r->file, 0);
-    r->cfg.timeouts = (struct config_timeouts){.connect_s = 5, .stall_s = 5, .idle_s = 60};
+    r->cfg.timeouts =
+        (struct config_timeouts){.connect_s = 5, .stall_s = 5, .idle_s = 60, .probe_s = 30};
     r->cfg.threads = 2;
+}
+
+uint64_t rig_seed_of(char tag)
+{
+    return 1000 + (uint64_t)(unsigned char)tag;
+}
+
+static void tag_name(char name[16], char tag)
+{
+    snprintf(name, 16, "tag-%c.bin", tag);
+}
+
+void rig_file(struct rig *r, char tag, uint32_t parts)
+{
+    char name[16];
+    tag_name(name, tag);
+    struct spool_file f = {.name = name,
+                           .seed = rig_seed_of(tag),
+                           .size = (uint64_t)RIG_TAG_PART * parts,
+                           .part_size = RIG_TAG_PART,
+                           .tag = tag};
+    ck_assert_int_ge(spool_add(r->spool, &f), 0);
+    r->tag_parts = parts;
+}
+
+int rig_file_of(const struct rig *r, char tag)
+{
+    char name[16];
+    tag_name(name, tag);
+    int file = spool_file_named(r->spool, name);
+    ck_assert_int_ge(file, 0);
+    return file;
 }
 
 struct config_provider *rig_provider(struct rig *r, const char *host, unsigned port)

@@ -17,9 +17,11 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#define RIG_SERVERS 4
-#define RIG_PART    20000u
-#define RIG_SEED    7u
+#define RIG_SERVERS  4
+#define RIG_PART     20000u
+#define RIG_SEED     7u
+/* Of the files with a tag: small, so that hundreds are under way at little cost. */
+#define RIG_TAG_PART 4000u
 
 struct rig {
     struct spool *spool;
@@ -30,11 +32,18 @@ struct rig {
     struct source *source;
     int file; /* one generated file of `parts` parts */
     uint32_t parts;
+    uint32_t tag_parts; /* of each file with a tag */
     char err[256];
 };
 
 /** A spool with one file of so many parts, an empty configuration with short time limits. */
 void rig_init(struct rig *r, uint32_t parts);
+
+/** One more file, before any server is added: its message-ids begin with this letter (newsd_tags()); all
+ *  such files have as many parts, of RIG_TAG_PART bytes. */
+void rig_file(struct rig *r, char tag, uint32_t parts);
+int rig_file_of(const struct rig *r, char tag);
+uint64_t rig_seed_of(char tag);
 
 /** Add a server and a provider for it ("p0", "p1", …) of 4 connections, which the test may change until
  *  rig_start(). Returns its number. */
