@@ -10,7 +10,8 @@ static const char help[] =
     "usage: nzbfs config check [-c FILE]\n"
     "\n"
     "Print the configuration as nzbfs understands it, defaults filled in and secrets left out,\n"
-    "or the line that is wrong with it.\n"
+    "and what its shares mean: who has how many connections when. Or the line that is wrong\n"
+    "with it.\n"
     "\n"
     "  -c, --config FILE   read FILE in place of the user's or the system's nzbfs.conf\n";
 
@@ -98,6 +99,110 @@ static void config_print(const struct config *c)
            c->timeouts.stall_s, c->timeouts.idle_s, c->timeouts.probe_s);
 }
 
+/* --- what the shares mean ---------------------------------------------------------------------- */
+
+static const enum traffic_class classes[] = {TRAFFIC_QUEUE, TRAFFIC_HEALTH, TRAFFIC_STREAMING};
+static const char *const class_words[TRAFFIC_CLASSES] = {
+    [TRAFFIC_QUEUE] = "queue", [TRAFFIC_HEALTH] = "health", [TRAFFIC_STREAMING] = "streaming"};
+static const char *const people_words[TRAFFIC_CLASSES] = {[TRAFFIC_QUEUE] = "Queue",
+                                                          [TRAFFIC_HEALTH] = "HealthCheck",
+                                                          [TRAFFIC_STREAMING] =
+                                                              "BufferedStreaming"};
+
+/* "Queue 85, HealthCheck 60" */
+static void leases_print(const struct config *c, const bool busy[TRAFFIC_CLASSES])
+{
+    unsigned n[TRAFFIC_CLASSES];
+    const char *between = "";
+
+    config_shares_when(c, busy, n);
+    for (unsigned i = 0; i < TRAFFIC_CLASSES; i++)
+        if (busy[classes[i]]) {
+            printf("%s%s %u", between, people_words[classes[i]], n[classes[i]]);
+            between = ", ";
+        }
+}
+
+static void pair_print(const struct config *c, enum traffic_class a, enum traffic_class b)
+{
+    bool busy[TRAFFIC_CLASSES] = {false};
+
+    busy[a] = busy[b] = true;
+    printf("# While %s and %s are: ", people_words[a], people_words[b]);
+    leases_print(c, busy);
+    printf(".\n");
+}
+
+static void sentences_print(const struct config *c)
+{
+    const bool all[TRAFFIC_CLASSES] = {true, true, true};
+
+    printf("# While all three are busy: ");
+    leases_print(c, all);
+    printf(".\n");
+    pair_print(c, TRAFFIC_QUEUE, TRAFFIC_HEALTH);
+    pair_print(c, TRAFFIC_QUEUE, TRAFFIC_STREAMING);
+    pair_print(c, TRAFFIC_HEALTH, TRAFFIC_STREAMING);
+    for (unsigned i = 0; i < TRAFFIC_CLASSES; i++) {
+        bool alone[TRAFFIC_CLASSES] = {false};
+        unsigned n[TRAFFIC_CLASSES];
+        alone[classes[i]] = true;
+        config_shares_when(c, alone, n);
+        printf("%s%s alone%s %u", i ? ", " : "# ", people_words[classes[i]], i ? "" : " may use",
+               n[classes[i]]);
+    }
+    printf(".\n");
+}
+
+/* What the numbers do not say by themselves. */
+static void remarks_print(const struct config *c)
+{
+    unsigned lowest = c->providers[0].tier, ordinary = 0, sum = 0;
+
+    for (unsigned i = 0; i < c->nproviders; i++)
+        lowest = c->providers[i].tier < lowest ? c->providers[i].tier : lowest;
+    for (unsigned i = 0; i < c->nproviders; i++) {
+        sum += c->providers[i].connections;
+        ordinary += c->providers[i].tier == lowest ? c->providers[i].connections : 0;
+    }
+    if (sum > c->pool.connections)
+        printf("# The providers have %u connections; at most %u are used at once.\n", sum,
+               c->pool.connections);
+    if (ordinary < sum)
+        printf("# Of them, %u are at providers of a higher tier and serve only what tier %u lacks: "
+               "the\n# figures are those of the other %u.\n",
+               sum - ordinary, lowest, ordinary);
+    if (c->pool.reserve)
+        printf("# The last %u free ones go only to a class below its guarantee.\n",
+               c->pool.reserve);
+    for (unsigned i = 0; i < TRAFFIC_CLASSES; i++) {
+        const struct config_class *k = &c->classes[classes[i]];
+        if (!k->guaranteed)
+            printf(
+                "# %s is guaranteed none: it has its part of what the others' guarantees leave.\n",
+                people_words[classes[i]]);
+        if (k->per_stream && k->per_stream <= k->burst)
+            printf("# One %s of %s holds at most %u.\n",
+                   classes[i] == TRAFFIC_STREAMING ? "open file" : "job", people_words[classes[i]],
+                   k->per_stream);
+    }
+}
+
+static void shares_print(const struct config *c)
+{
+    printf("\n# What the shares of the %u connections mean:\n#\n"
+           "#   class      guaranteed  burst  weight\n",
+           c->pool.connections);
+    for (unsigned i = 0; i < TRAFFIC_CLASSES; i++) {
+        const struct config_class *k = &c->classes[classes[i]];
+        printf("#   %-9s  %10u  %5u  %6u\n", class_words[classes[i]], k->guaranteed, k->burst,
+               k->weight);
+    }
+    printf("#\n");
+    sentences_print(c);
+    remarks_print(c);
+}
+
 int cmd_config(int argc, char **argv)
 {
     static const struct option longs[] = {
@@ -121,6 +226,7 @@ int cmd_config(int argc, char **argv)
         return CLI_FAILED;
     }
     config_print(c);
+    shares_print(c);
     config_free(c);
     return cli_flush(CLI_OK);
 }
