@@ -35,7 +35,7 @@ struct tally {
 
 static const char *count_conn(const struct conn *c, struct tally *t)
 {
-    unsigned n = 0;
+    unsigned n = 0, unwanted = 0;
     if (c->state != CONN_FREE && c->state != CONN_LINGERING) {
         list_for_each(l, &c->flying)
         {
@@ -45,6 +45,7 @@ static const char *count_conn(const struct conn *c, struct tally *t)
             if (c->state == CONN_BUSY && op->want.class != c->class)
                 return "a lease carries an operation of another class";
             n++;
+            unwanted += op->cancelled;
         }
         if (n != c->nflying)
             return "a connection's count of operations in flight is wrong";
@@ -65,6 +66,8 @@ static const char *count_conn(const struct conn *c, struct tally *t)
     if (c->state == CONN_BUSY) {
         if (!n)
             return "a lease has nothing in flight";
+        if (unwanted != c->unwanted || list_is_empty(&c->vain) == (unwanted == n))
+            return "what nobody wants any more is miscounted";
         t->pipelined[c->class] += n > 1;
         t->deep[c->class] += n > 2;
     } else if (c->state != CONN_CLOSING && n) {

@@ -35,13 +35,14 @@ struct conn *qos_conn_new(struct qos *q, unsigned provider)
     c->gen++;
     c->state = CONN_OPENING;
     c->provider = provider;
-    c->nflying = 0;
+    c->nflying = c->unwanted = 0;
     c->leased = c->probing = c->late = false;
     c->lane = NULL;
     c->opener = NULL;
     c->answered = 0;
     c->opened = q->now;
     list_init(&c->flying);
+    list_init(&c->vain);
     list_add_tail(&q->opening, &c->link);
     q->providers[provider].opening++;
     return c;
@@ -53,7 +54,7 @@ static qos_time reclaim_time(const struct qos *q, const struct conn *c, const st
 {
     const struct class *k = &q->classes[op->want.class];
     bool opened_for_it = c->state == CONN_IDLE && !c->answered && c->class == op->want.class;
-    if (!k->claiming || opened_for_it)
+    if (!k->claims || opened_for_it)
         return 0;
     return q->now - (op->since > k->claimed ? op->since : k->claimed);
 }
@@ -145,6 +146,7 @@ static void leave_state(struct qos *q, struct conn *c)
         list_del(&c->link);
         break;
     case CONN_BUSY:
+        list_del(&c->vain);
         carrier_out(q, c);
         p->busy--;
         lease_end(q, c);
@@ -218,6 +220,7 @@ void qos_conn_send(struct qos *q, struct conn *c, struct op *op)
     if (!c->nflying++)
         c->head = q->now;
     carrier_in(q, c);
+    qos_cut_consider(q, c);
     p->shares[c->class].started++;
     qos_stream_charge(q, s, (int64_t)op->charge);
     if (more)
@@ -232,10 +235,21 @@ void qos_conn_unsend(struct qos *q, struct conn *c, struct op *op)
     list_del(&op->link);
     op->conn = NULL;
     c->nflying--;
+    c->unwanted -= op->cancelled;
     if (listed)
         carrier_in(q, c);
+    qos_cut_consider(q, c);
     if (!carries(c, op->stream))
         qos_stream_hold(q, op->stream, -1);
+}
+
+void qos_conn_unwant(struct qos *q, struct conn *c, struct op *op)
+{
+    if (op->cancelled)
+        return;
+    op->cancelled = true;
+    c->unwanted++;
+    qos_cut_consider(q, c);
 }
 
 /** In order of their end; a changed linger time may put a later one first. */

@@ -223,18 +223,21 @@ static unsigned shallowest(const struct qos *q, const struct provider *p, unsign
     return 0;
 }
 
-/** Providers that could serve something that waits in each class and that no connection is opened for. */
-static void claims(struct qos *q, uint32_t out[TRAFFIC_CLASSES])
+/** Providers that could serve something that waits in a class and that no connection is opened for; and how
+ *  much there is of it. */
+static uint32_t wanted_of(struct qos *q, unsigned class, unsigned *uncovered)
 {
-    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
-        out[c] = 0;
-        list_for_each(link, &q->classes[c].lanes)
-        {
-            struct lane *l = container_of(link, struct lane, link);
-            if (qos_lane_uncovered(l) && qos_lane_next(l))
-                out[c] |= qos_lane_eligible(q, l);
-        }
+    uint32_t set = 0;
+    *uncovered = 0;
+    list_for_each(link, &q->classes[class].lanes)
+    {
+        struct lane *l = container_of(link, struct lane, link);
+        if (!qos_lane_uncovered(l) || !qos_lane_next(l))
+            continue;
+        set |= qos_lane_eligible(q, l);
+        *uncovered += l->usable - l->opening;
     }
+    return set;
 }
 
 /** If a lease of class `c` at provider `i` ended now, would the slot be its again? */
@@ -337,7 +340,9 @@ bool qos_grant(struct qos *q, struct qos_order *out)
     if (!pipelining)
         return false;
     uint32_t want[TRAFFIC_CLASSES];
-    claims(q, want);
+    unsigned uncovered;
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
+        want[c] = q->classes[c].waiting ? wanted_of(q, c, &uncovered) : 0;
     for (unsigned c = TRAFFIC_CLASSES; c-- > 0;) {
         if (q->classes[c].waiting && q->classes[c].leased && pipeline_class(q, c, want, out))
             return true;
@@ -349,13 +354,14 @@ bool qos_grant(struct qos *q, struct qos_order *out)
 
 void qos_claims_note(struct qos *q)
 {
-    uint32_t want[TRAFFIC_CLASSES];
-    claims(q, want);
     for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
         struct class *k = &q->classes[c];
-        bool claiming = k->leased < k->cfg.guaranteed && want[c] & ~q->down;
-        if (claiming && !k->claiming)
+        uint32_t claims = 0;
+        k->uncovered = 0;
+        if (k->waiting && k->leased < k->cfg.guaranteed)
+            claims = wanted_of(q, c, &k->uncovered) & ~q->down;
+        if (claims && !k->claims)
             k->claimed = q->now;
-        k->claiming = claiming;
+        k->claims = claims;
     }
 }

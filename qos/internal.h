@@ -16,6 +16,7 @@
  * conn.c      connections: their states, leases, what is in flight
  * provider.c  what each provider may do now: sockets, ceiling, breaker
  * grant.c     the grant rule
+ * cut.c       when a connection is closed under operations that nobody wants
  * sched.c     the facts and the orders
  */
 #ifndef QOS_INTERNAL_H
@@ -98,9 +99,10 @@ struct lane {
 enum conn_state { CONN_FREE, CONN_OPENING, CONN_IDLE, CONN_BUSY, CONN_CLOSING, CONN_LINGERING };
 
 struct conn {
+    struct list vain; /* provider's, while all that flies on it is cancelled */
     struct list link; /* free; provider's idle, busy[][], linger; q->opening; q->closing or none */
     struct list flying;
-    unsigned nflying;
+    unsigned nflying, unwanted; /* operations in flight; cancelled ones of them */
     unsigned provider;
     enum conn_state state;
     enum traffic_class class; /* whose lease it is, if leased */
@@ -153,6 +155,10 @@ struct provider {
     bool probing;       /* one is being opened above the ceiling */
     struct bucket bucket;
 
+    struct list vain;             /* connections all of whose operations are cancelled */
+    uint64_t pace_us, pace_bytes; /* what bodies took and brought, recent ones weighing more */
+    qos_time open_us;             /* likewise what a connection took to open */
+
     struct share shares[TRAFFIC_CLASSES];
     uint64_t opened;
     uint64_t open[QOS_HIST], answer[QOS_HIST];
@@ -167,8 +173,10 @@ struct class
     unsigned leased_bar,
         deep_bar; /* what they may be: the limit, or after qos_resize() what drains */
     uint64_t turn;
-    bool claiming;    /* below its guarantee, with something waiting, and it got no slot */
-    qos_time claimed; /* since when */
+    uint32_t claims; /* it is below its guarantee, and what waits got no slot at these providers */
+    unsigned uncovered; /* how much waits, no connection being opened for it */
+    qos_time claimed;   /* since when there are claims */
+    uint64_t cut;
     uint64_t granted_guarantee, granted_burst;
     uint64_t ends[QOS_REJECTED + 1];
     uint64_t wait[QOS_HIST], reclaim[QOS_HIST];
@@ -181,9 +189,11 @@ struct qos {
     unsigned leased; /* the sum of the classes' */
     unsigned leased_bar;
     bool shut;
-    bool unsettled; /* a fact has come since qos_next() last said false */
-    uint64_t epoch; /* rises when providers' tiers or health change */
-    uint32_t down;  /* providers whose breaker is open */
+    bool unsettled;              /* a fact has come since qos_next() last said false */
+    uint64_t epoch;              /* rises when providers' tiers or health change */
+    uint32_t down;               /* providers whose breaker is open */
+    uint32_t cut_set, cut_roomy; /* where a cut serves a claim; and no socket has to go for it */
+    qos_time cut_at;             /* when the first is worth it, of what hangs there */
     struct class classes[TRAFFIC_CLASSES];
     struct provider providers[QOS_PROVIDERS];
     struct bucket bucket;
@@ -298,6 +308,19 @@ void qos_conn_drop(struct qos *q, struct conn *c, bool seen);
 /** Close idle ones that are above the provider's limit or have idled long enough, end lingering, and stop
  *  relying on those that are slow to open. */
 void qos_conns_age(struct qos *q);
+
+/** Nobody wants `op`, which flies on `c`, any more. */
+void qos_conn_unwant(struct qos *q, struct conn *c, struct op *op);
+
+/* --- cut.c ------------------------------------------------------------------------------------- */
+
+/** What connections and bodies took at `p`. */
+void qos_cut_opened(struct provider *p, qos_time us);
+void qos_cut_answered(struct provider *p, qos_time us, uint64_t bytes);
+/** What flies on it has changed. */
+void qos_cut_consider(struct qos *q, struct conn *c);
+/** Nothing more can be granted: close a connection that carries nothing of use, if that serves a claim. */
+bool qos_cut(struct qos *q);
 
 /* --- grant.c ----------------------------------------------------------------------------------- */
 

@@ -56,6 +56,7 @@ struct qos *qos_new(const struct qos_config *cfg, const struct qos_limits *limit
     if (!q)
         return NULL;
     q->limits = *limits;
+    q->cut_at = QOS_NEVER;
     if (!tables_new(q)) {
         qos_free(q);
         return NULL;

@@ -7,6 +7,7 @@ void qos_provider_init(struct provider *p)
 {
     list_init(&p->idlers);
     list_init(&p->lingers);
+    list_init(&p->vain);
     for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
         for (unsigned n = 0; n <= QOS_DEPTH; n++)
             list_init(&p->carriers[c][n]);
@@ -169,8 +170,9 @@ void qos_provider_failed(struct qos *q, const struct conn *c, bool opening, enum
 void qos_provider_ready(struct qos *q, const struct conn *c)
 {
     struct provider *p = &q->providers[c->provider];
-    p->opened++;
+    qos_cut_opened(p, q->now - c->opened);
     qos_hist_add(p->open, q->now - c->opened);
+    p->opened++;
     unsigned working = p->idle + p->busy;
     if (working > p->ceiling)
         p->ceiling = working;

@@ -69,11 +69,12 @@ void qos_cancel(struct qos *q, qos_time now, qos_op handle)
     struct op *op = qos_op_find(q, handle);
     if (!op)
         return;
-    op->cancelled = true;
-    if (op->state == OP_WAITING) {
-        qos_queue_take(q, op);
-        qos_op_end(q, op, QOS_CANCELLED);
+    if (op->state == OP_FLYING) {
+        qos_conn_unwant(q, op->conn, op);
+        return;
     }
+    qos_queue_take(q, op);
+    qos_op_end(q, op, QOS_CANCELLED);
 }
 
 void qos_conn_ready(struct qos *q, qos_time now, qos_conn handle)
@@ -173,8 +174,10 @@ void qos_op_done(struct qos *q, qos_time now, qos_op handle, enum qos_outcome ho
     struct provider *p = &q->providers[c->provider];
     c->answered++;
     p->shares[c->class].bytes += bytes;
-    if (how == QOS_OK && op->want.verb == SEGMENT_BODY)
+    if (how == QOS_OK && op->want.verb == SEGMENT_BODY) {
         qos_hist_add(p->answer, q->now - c->head);
+        qos_cut_answered(p, q->now - c->head, bytes);
+    }
     c->head = q->now;
     const uint64_t most = UINT64_C(1) << 40; /* a figure that wraps would turn the turns around */
     uint64_t brought = bytes < most ? bytes : most;
@@ -201,10 +204,12 @@ void qos_shut(struct qos *q, qos_time now)
     fact(q, now);
     record(q, now, (struct qos_record){.kind = QOS_RECORD_SHUT});
     q->shut = true;
+    q->cut_at = QOS_NEVER;
+    q->cut_set = 0;
     for (unsigned i = 0; i < q->ops_used; i++) {
         struct op *op = &q->ops[i];
         if (op->state == OP_FLYING)
-            op->cancelled = true;
+            qos_conn_unwant(q, op->conn, op);
         if (op->state != OP_WAITING)
             continue;
         qos_queue_take(q, op);
@@ -245,18 +250,25 @@ static bool close_next(struct qos *q, struct qos_order *out)
     return true;
 }
 
+static bool grant_or_cut(struct qos *q, struct qos_order *out)
+{
+    if (qos_grant(q, out))
+        return true;
+    qos_claims_note(q);
+    return qos_cut(q) && close_next(q, out);
+}
+
 bool qos_next(struct qos *q, qos_time now, struct qos_order *out)
 {
     if (now > q->now)
         q->now = now;
     qos_deadlines_pass(q);
     qos_conns_age(q);
-    if (end_next(q, out) || close_next(q, out) || (!q->shut && qos_grant(q, out))) {
+    if (end_next(q, out) || close_next(q, out) || (!q->shut && grant_or_cut(q, out))) {
         record(q, now, (struct qos_record){.kind = QOS_RECORD_ORDER, .order = out});
         return true;
     }
     qos_bars_set(q, false);
-    qos_claims_note(q);
     q->unsettled = false;
     record(q, now, (struct qos_record){.kind = QOS_RECORD_QUIET});
     return false;
@@ -271,6 +283,8 @@ qos_time qos_wake(const struct qos *q)
         at = container_of(q->opening.next, struct conn, link)->opened + q->cfg.cover_us;
     if (q->deadlines.top && container_of(q->deadlines.top, struct op, due)->want.deadline < at)
         at = container_of(q->deadlines.top, struct op, due)->want.deadline;
+    if (q->cut_at < at)
+        at = q->cut_at;
     for (unsigned i = 0; i < q->cfg.nproviders; i++) {
         qos_time t = qos_provider_wake(q, &q->providers[i]);
         at = t < at ? t : at;
