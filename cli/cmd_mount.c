@@ -1,9 +1,12 @@
 #define LOG_TAG "nzbfs"
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/compose.h"
 #include "cli/daemon.h"
+#include "cli/live.h"
 #include "cli/options.h"
+#include "cli/verbs.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -32,6 +35,8 @@ static const char help[] =
 struct mount_job {
     struct mount_options options;
     struct compose world;
+    struct live live;
+    struct verbs verbs;
     const char *source, *mountpoint;
     bool foreground, debug;
     pthread_t signals;
@@ -100,35 +105,6 @@ static int arguments_read(struct mount_job *j, int argc, char **argv, bool *help
     return CLI_OK;
 }
 
-/* --- configuration ----------------------------------------------------------------------------- */
-
-static int config_read(const struct mount_job *j, struct config **out, char *err, size_t errlen)
-{
-    int rc = config_load(j->options.config, out, err, errlen);
-
-    if (rc < 0)
-        return rc;
-    rc = mount_options_apply(&j->options, *out, err, errlen);
-    if (rc < 0) {
-        config_free(*out);
-        *out = NULL;
-    }
-    return rc;
-}
-
-static void config_reread(struct mount_job *j)
-{
-    struct config *cfg;
-    char err[CLI_ERROR_MAX];
-
-    if (config_read(j, &cfg, err, sizeof(err)) < 0 ||
-        compose_reconfigure(&j->world, cfg, err, sizeof(err)) < 0)
-        log_error("%s; the configuration in use stays", err);
-    else
-        log_info("configuration read again: %u providers, %u connections", j->world.cfg->nproviders,
-                 j->world.cfg->pool.connections);
-}
-
 /* --- signals ----------------------------------------------------------------------------------- */
 
 /* All threads have these blocked; the one below takes them, so that no handler interrupts anything.
@@ -145,6 +121,8 @@ static void signals_fill(sigset_t *set)
 static void *signals_take(void *arg)
 {
     struct mount_job *j = arg;
+    struct live_read read;
+    char err[CLI_ERROR_MAX];
     sigset_t set;
     int sig;
 
@@ -155,7 +133,7 @@ static void *signals_take(void *arg)
         if (sig == SIGUSR1)
             return NULL;
         if (sig == SIGHUP) {
-            config_reread(j);
+            live_reload(&j->live, &read, err, sizeof(err)); /* logs how it went */
         } else {
             log_info("%s: unmounting", strsignal(sig));
             fs_stop(j->world.fs);
@@ -173,6 +151,22 @@ static void mount_ready(void *arg)
     log_info("%s is mounted on %s", j->source, j->mountpoint);
 }
 
+/* A mount that cannot be asked is a mount all the same. NULL: it is one. */
+static struct control *control_begin(struct mount_job *j)
+{
+    struct control *c = NULL;
+    char err[CLI_ERROR_MAX];
+
+    j->verbs = (struct verbs){.world = &j->world,
+                              .live = &j->live,
+                              .mountpoint = j->mountpoint,
+                              .source = j->source,
+                              .started_us = clock_now_us()};
+    if (control_start(j->mountpoint, verbs_table, &j->verbs, &c, err, sizeof(err)) < 0)
+        log_warn("%s; nzbfs status, reload and set will not reach this mount", err);
+    return c;
+}
+
 /* Runs in the process that serves. */
 static int serve(struct mount_job *j)
 {
@@ -185,7 +179,8 @@ static int serve(struct mount_job *j)
 
     signals_fill(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (config_read(j, &cfg, err, sizeof(err)) < 0)
+    live_init(&j->live, &j->world, &j->options);
+    if (live_first(&j->live, &cfg, err, sizeof(err)) < 0)
         goto err0;
     if (compose_start(&j->world, cfg, j->source, j->options.trace, err, sizeof(err)) < 0)
         goto err0;
@@ -196,7 +191,10 @@ static int serve(struct mount_job *j)
         snprintf(err, sizeof(err), "cannot start a thread: %s", strerror(-rc));
         goto err2;
     }
+    struct control *control = control_begin(j);
     rc = fs_loop(j->world.fs);
+    /* First of all, so that who mounts here again finds the place free. */
+    control_stop(control);
     if (rc < 0)
         log_error("%s: the mount broke: %s", j->mountpoint, strerror(-rc));
     else
@@ -205,6 +203,7 @@ static int serve(struct mount_job *j)
     pthread_join(j->signals, NULL);
     fs_unmount(j->world.fs);
     compose_stop(&j->world);
+    live_fini(&j->live);
     return rc < 0 ? CLI_FAILED : CLI_OK;
 
 err2:
@@ -212,6 +211,7 @@ err2:
 err1:
     compose_stop(&j->world);
 err0:
+    live_fini(&j->live);
     cli_error("%s", err);
     return CLI_FAILED;
 }

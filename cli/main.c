@@ -6,14 +6,18 @@
  * - cli/ (the program: arguments, composition)
  *     - main.c (this file: the subcommands)
  *     - cmd_mount.c, cmd_ls.c, cmd_cat.c, cmd_get.c, cmd_config.c (one each)
+ *     - cmd_status.c, cmd_reload.c, cmd_set.c (what is asked of a running mount, by mounts.c)
  *     - compose.c (the one place that puts config, pool, cache and tree together)
  *     - sources.c (an NZB, or a directory of them, into the tree)
+ *     - live.c (its configuration while it runs), verbs.c, figures.c (its answers)
+ *     - status_print.c, table.c (figures for people)
  *     - options.c (-o), daemon.c (leaving the terminal), print.c (errors and help)
  *     - get_file.c, journal.c, progress.c (a file being fetched, what of it is there, how far it is)
  * - nzb/ (NZB files)
  *     - nzb.c (SAX into one arena), name.c (subjects to safe names)
  *     - segmap.c (which segment holds a byte)
  * - fs/ (the tree of files, reading, and the FUSE mount over them)
+ * - control/ (questions to a running mount over a Unix socket: server.c, client.c)
  * - cache/ (blocks of articles in bounded memory, one fetch per segment)
  *     - policy.c (which block to give up)
  * - qos/ (the scheduler: which operation goes next, on which connection; pure)
@@ -41,6 +45,10 @@ static const char help[] =
     "  get SOURCE [PATH...]       fetch them into a directory\n"
     "  config check               say what is in the configuration, or what is wrong with it\n"
     "\n"
+    "  status [MOUNTPOINT]        what running mounts do, and who holds which connections\n"
+    "  reload [MOUNTPOINT]        have them read their configuration again\n"
+    "  set MOUNTPOINT KEY=VALUE   change shares, limits and rates for now\n"
+    "\n"
     "  nzbfs COMMAND --help       more about one of them\n"
     "  nzbfs --version\n"
     "\n"
@@ -50,8 +58,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"mount", cmd_mount}, {"ls", cmd_ls},         {"cat", cmd_cat},
-    {"get", cmd_get},     {"config", cmd_config},
+    {"mount", cmd_mount},   {"ls", cmd_ls},         {"cat", cmd_cat},       {"get", cmd_get},
+    {"config", cmd_config}, {"status", cmd_status}, {"reload", cmd_reload}, {"set", cmd_set},
 };
 
 int main(int argc, char **argv)

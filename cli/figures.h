@@ -1,0 +1,17 @@
+/**
+ * figures — what a mount has and had, as JSON: the answer to "status".
+ *
+ * Shape     One nntp_pool_stats() snapshot, so that all sums agree; cache and fs tell of their own moment.
+ * Source    nzbfs(1), STATUS, says what each member means.
+ */
+#ifndef CLI_FIGURES_H
+#define CLI_FIGURES_H
+
+#include "cli/compose.h"
+
+#include <jansson.h>
+
+/** Members "total" to "fs" into `answer`. 0 or -ENOMEM. */
+int figures_put(const struct compose *w, json_t *answer);
+
+#endif
