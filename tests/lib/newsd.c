@@ -167,6 +167,7 @@ static void do_reset_peak(struct newsd *d, void *arg)
 {
     *(unsigned *)arg = d->stats.connections_peak;
     d->stats.connections_peak = d->stats.connections;
+    newsd_tag_reset_peaks(d);
 }
 
 struct asked_arg {

@@ -105,7 +105,7 @@ struct newsd_stats {
 };
 
 void newsd_stats(struct newsd *d, struct newsd_stats *out);
-/** connections_peak is, from now on, the most at once since this moment. Returns what it was. */
+/** connections_peak, and each tag's on_peak, are from now on the most at once since this moment. Returns what it was. */
 unsigned newsd_reset_peak(struct newsd *d);
 
 /** When it refused the last connections (at the greeting or at login, told as too many), on the scale of
@@ -119,19 +119,23 @@ size_t newsd_refusals(struct newsd *d, uint64_t *times_us, size_t room);
 
 /** Commands are BODY, ARTICLE, STAT and HEAD of a well-formed message-id. */
 struct newsd_tag {
-    unsigned connections;        /* open now, whose last command had this tag */
-    unsigned carrying;           /* of which the command that is to be answered next has it */
-    unsigned in_flight;          /* commands received and not wholly answered */
-    unsigned held;               /* answers stopped in the middle by newsd_hold() */
-    uint64_t commands, answered; /* in all; wholly answered, whatever the answer was */
-    uint64_t bytes;              /* sent in answers to them */
+    unsigned connections; /* open now, whose last command had this tag */
+    unsigned carrying;    /* of which the command that is to be answered next has it */
+    unsigned pipelined;   /* of those, with one command or more behind it */
+    unsigned deep;        /* with two or more */
+    unsigned on, on_peak; /* connections with any such command in flight; most at once */
+    unsigned in_flight;   /* commands received and not wholly answered */
+    unsigned held;        /* answers stopped in the middle by newsd_hold() */
+    uint64_t commands;    /* in all */
+    uint64_t answered;    /* wholly, whatever the answer was */
+    uint64_t bytes;       /* sent in answers to them */
 };
 
 #define NEWSD_TAGS 27 /* a…z, and what begins with no letter */
 
 struct newsd_tags {
     struct newsd_tag of[NEWSD_TAGS];
-    struct newsd_tag all; /* their sums */
+    struct newsd_tag all; /* their sums, but on_peak */
     unsigned connections; /* open now, also those that have asked for nothing */
     unsigned peak;        /* newsd_stats.connections_peak */
     uint64_t accepted, refused;

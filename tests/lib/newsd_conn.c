@@ -84,16 +84,21 @@ void newsd_conn_answer(struct newsd_conn *c, struct newsd_answer *a)
 
 void newsd_conn_uncount(struct newsd_conn *c)
 {
-    if (c->counted)
-        c->d->stats.connections--;
+    if (!c->counted)
+        return;
+    newsd_tag_uncount(c);
+    c->d->stats.connections--;
     c->counted = false;
 }
 
 static void answers_drop(struct newsd_conn *c)
 {
     struct list *e;
-    while ((e = list_pop(&c->answers)))
-        newsd_answer_free(container_of(e, struct newsd_answer, link));
+    while ((e = list_pop(&c->answers))) {
+        struct newsd_answer *a = container_of(e, struct newsd_answer, link);
+        newsd_tag_left(c, a);
+        newsd_answer_free(a);
+    }
     c->nanswers = 0;
 }
 

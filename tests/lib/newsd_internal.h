@@ -75,10 +75,11 @@ struct newsd_conn {
     bool eof;       /* the peer will send no more */
     bool ending;    /* no command is read any more */
     bool stalled;
-    bool held;    /* its first answer is, in the middle */
-    uint8_t tag;  /* of its last command, as in newsd_answer */
-    bool lingers; /* closed by us; waits for the peer's FIN */
-    bool hup;     /* the peer has closed; what it sent before may still be unread */
+    bool held;                   /* its first answer is, in the middle */
+    uint8_t tag;                 /* of its last command, as in newsd_answer */
+    uint16_t tagged[NEWSD_TAGS]; /* commands in flight */
+    bool lingers;                /* closed by us; waits for the peer's FIN */
+    bool hup;                    /* the peer has closed; what it sent before may still be unread */
     bool want_write;
     bool reading, writing; /* which events are armed */
     bool user_said, logged_in, in_group, reader;
@@ -135,7 +136,7 @@ struct newsd {
     uint64_t posts;
     bool holding;                      /* newsd_tag.c, from here on */
     uint64_t held_no;                  /* of the last that was held */
-    struct newsd_tag tags[NEWSD_TAGS]; /* their counters alone */
+    struct newsd_tag tags[NEWSD_TAGS]; /* counters, on and on_peak */
     uint64_t refusals[NEWSD_REFUSALS]; /* a ring */
     uint64_t nrefusals;
     bool no_logins;
@@ -217,6 +218,12 @@ void newsd_tag_asked(struct newsd_conn *c, const char *message_id, struct newsd_
 size_t newsd_tag_stop(const struct newsd *d, const struct newsd_answer *a);
 /** `n` more bytes of `a`, the first of `c`, are out. True: here it is held. */
 bool newsd_tag_sent(struct newsd_conn *c, struct newsd_answer *a, size_t n);
+/** `a` leaves the queue of `c`, answered or not. */
+void newsd_tag_left(struct newsd_conn *c, const struct newsd_answer *a);
+/** `c` is counted no more from now on. */
+void newsd_tag_uncount(struct newsd_conn *c);
+/** Peaks are what there is. */
+void newsd_tag_reset_peaks(struct newsd *d);
 /** A connection attempt was told that it is one too many. */
 void newsd_tag_refused(struct newsd *d);
 

@@ -58,6 +58,7 @@ static void consume(struct newsd_conn *c, size_t n)
         if (a->then == THEN_STALL)
             return;
         list_del(&a->link);
+        newsd_tag_left(c, a);
         newsd_answer_free(a);
         c->nanswers--;
         if (c->then != THEN_GO_ON || n == 0)

@@ -334,11 +334,12 @@ void newsd_script_stats(struct newsd *d, char *out, size_t room)
 
 static size_t tag_put(char *out, size_t room, const char *name, const struct newsd_tag *t)
 {
-    int n = snprintf(out, room,
-                     "\"%s\":{\"connections\":%u,\"carrying\":%u,\"in_flight\":%u,\"held\":%u,"
-                     "\"commands\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"bytes\":%" PRIu64 "},",
-                     name, t->connections, t->carrying, t->in_flight, t->held, t->commands,
-                     t->answered, t->bytes);
+    int n = snprintf(
+        out, room,
+        "\"%s\":{\"connections\":%u,\"carrying\":%u,\"on\":%u,\"on_peak\":%u,\"in_flight\":%u,\"held\":%u,"
+        "\"commands\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"bytes\":%" PRIu64 "},",
+        name, t->connections, t->carrying, t->on, t->on_peak, t->in_flight, t->held, t->commands,
+        t->answered, t->bytes);
     return n > 0 && (size_t)n < room ? (size_t)n : 0;
 }
 

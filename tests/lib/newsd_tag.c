@@ -1,11 +1,12 @@
 /* Who asks for what at the same time, and answers that wait in the middle until they are told to go on.
  *
- * Only what adds up is counted as it happens. What there is *now* is found by walking the connections when
- * somebody asks, so that it cannot go wrong by a count that was forgotten. */
+ * Sums and peaks are counted as it happens. What there is *now* is found by walking the connections when
+ * somebody asks, so that it cannot go wrong by a count that was forgotten; and the counts must agree. */
 #include "tests/lib/newsd_internal.h"
 
 #include "base/clock.h"
 
+#include <assert.h>
 #include <ctype.h>
 
 unsigned newsd_tag_index(char letter)
@@ -20,9 +21,31 @@ void newsd_tag_asked(struct newsd_conn *c, const char *message_id, struct newsd_
 {
     unsigned i = newsd_tag_index(message_id[0]);
     c->tag = (uint8_t)(i + 1);
-    if (a)
-        a->tag = c->tag;
-    c->d->tags[i].commands++;
+    struct newsd_tag *t = &c->d->tags[i];
+    t->commands++;
+    if (!a)
+        return;
+    a->tag = c->tag;
+    if (c->tagged[i]++ == 0 && c->counted && ++t->on > t->on_peak)
+        t->on_peak = t->on;
+}
+
+void newsd_tag_left(struct newsd_conn *c, const struct newsd_answer *a)
+{
+    if (a->tag && --c->tagged[a->tag - 1] == 0 && c->counted)
+        c->d->tags[a->tag - 1].on--;
+}
+
+void newsd_tag_uncount(struct newsd_conn *c)
+{
+    for (unsigned i = 0; i < NEWSD_TAGS; i++)
+        c->d->tags[i].on -= c->tagged[i] > 0;
+}
+
+void newsd_tag_reset_peaks(struct newsd *d)
+{
+    for (unsigned i = 0; i < NEWSD_TAGS; i++)
+        d->tags[i].on_peak = d->tags[i].on;
 }
 
 static size_t middle(const struct newsd_answer *a)
@@ -139,7 +162,8 @@ unsigned newsd_release(struct newsd *d, char tag, unsigned n)
 
 static void conn_count(const struct newsd_conn *c, struct newsd_tags *out)
 {
-    bool first = true;
+    struct newsd_tag *next = NULL; /* whose command is to be answered next */
+    unsigned row = 0;
     if (c->counted && c->tag)
         out->of[c->tag - 1].connections++;
     list_for_each(it, &c->answers)
@@ -149,10 +173,17 @@ static void conn_count(const struct newsd_conn *c, struct newsd_tags *out)
             continue;
         struct newsd_tag *t = &out->of[a->tag - 1];
         t->in_flight++;
-        t->carrying += first && c->counted;
-        t->held += first && c->held;
-        first = false;
+        t->carrying += !next && c->counted;
+        t->held += !next && c->held;
+        next = next ? next : t;
+        row++;
     }
+    if (next && c->counted) {
+        next->pipelined += row > 1;
+        next->deep += row > 2;
+    }
+    for (unsigned i = 0; c->counted && i < NEWSD_TAGS; i++)
+        out->of[i].on += c->tagged[i] > 0;
 }
 
 static void do_tags(struct newsd *d, void *arg)
@@ -162,11 +193,17 @@ static void do_tags(struct newsd *d, void *arg)
                                .peak = d->stats.connections_peak,
                                .accepted = d->stats.accepted,
                                .refused = d->stats.refused};
-    for (unsigned i = 0; i < NEWSD_TAGS; i++)
+    for (unsigned i = 0; i < NEWSD_TAGS; i++) {
         out->of[i] = d->tags[i];
+        out->of[i].on = 0;
+    }
     list_for_each(it, &d->conns) conn_count(container_of(it, struct newsd_conn, link), out);
     for (unsigned i = 0; i < NEWSD_TAGS; i++) {
         const struct newsd_tag *t = &out->of[i];
+        assert(t->on == d->tags[i].on);
+        out->all.on += t->on;
+        out->all.pipelined += t->pipelined;
+        out->all.deep += t->deep;
         out->all.connections += t->connections;
         out->all.carrying += t->carrying;
         out->all.in_flight += t->in_flight;

@@ -124,6 +124,10 @@ START_TEST(a_held_article_stops_in_the_middle_and_what_is_behind_it_waits)
     ck_assert_uint_eq(t.of[newsd_tag_index('s')].connections, 1);
     ck_assert_uint_eq(t.of[newsd_tag_index('s')].in_flight, 2);
     ck_assert_uint_eq(t.of[newsd_tag_index('s')].carrying, 0);
+    ck_assert_uint_eq(t.of[newsd_tag_index('s')].on, 1);
+    ck_assert_uint_eq(t.of[newsd_tag_index('q')].pipelined, 1);
+    ck_assert_uint_eq(t.of[newsd_tag_index('q')].deep, 1);
+    ck_assert_uint_eq(t.of[newsd_tag_index('s')].pipelined, 0);
     ck_assert_uint_eq(t.of[newsd_tag_index('s')].held, 0);
     ck_assert_uint_eq(t.all.answered, 0);
     /* Half of it has come and not a byte more is sent, whoever asks how often. */
@@ -194,8 +198,12 @@ START_TEST(a_client_that_leaves_while_it_is_held_is_counted_no_more)
         ;
     ck_assert_uint_eq(of('q').connections, 0);
     ck_assert_uint_eq(of('q').held, 0);
+    ck_assert_uint_eq(of('q').on, 0);
+    ck_assert_uint_eq(of('q').on_peak, 1);
     ck_assert_uint_eq(of('q').commands, 1);
     ck_assert_uint_eq(of('q').answered, 0);
+    newsd_reset_peak(server);
+    ck_assert_uint_eq(of('q').on_peak, 0);
 }
 END_TEST
 
@@ -305,7 +313,7 @@ START_TEST(lines_of_text_do_the_same)
     const char *text = order("tags");
     ck_assert_ptr_nonnull(strstr(
         text,
-        "{\"q\":{\"connections\":1,\"carrying\":1,\"in_flight\":1,\"held\":1,\"commands\":1,"));
+        "{\"q\":{\"connections\":1,\"carrying\":1,\"on\":1,\"on_peak\":1,\"in_flight\":1,\"held\":1,\"commands\":1,"));
     ck_assert_ptr_nonnull(
         strstr(text, "\"connections\":1,\"peak\":1,\"accepted\":1,\"refused\":0}"));
     ck_assert_str_eq(order("release 9 s"), "0");
