@@ -42,9 +42,10 @@ END_TEST
 
 START_TEST(commas_in_a_file_name_are_escaped)
 {
-    struct mount_options o = taken("config=/a\\,b\\\\c,nonempty");
+    struct mount_options o = taken("config=/a\\,b\\\\c,nonempty,trace=/x,trace=/y\\,z");
 
     ck_assert_str_eq(o.config, "/a,b\\c");
+    ck_assert_str_eq(o.trace, "/y,z"); /* the last one holds */
     ck_assert(o.nonempty);
     mount_options_fini(&o);
 }
@@ -72,6 +73,8 @@ START_TEST(a_bad_value_says_why)
     o = (struct mount_options){0};
     ck_assert_int_eq(mount_options_add(&o, "config=", err, sizeof(err)), -EINVAL);
     ck_assert_str_eq(err, "-o config needs a file: -o config=FILE");
+    ck_assert_int_eq(mount_options_add(&o, "trace", err, sizeof(err)), -EINVAL);
+    ck_assert_str_eq(err, "-o trace needs a file: -o trace=FILE");
     mount_options_fini(&o);
 }
 END_TEST
