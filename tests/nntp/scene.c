@@ -118,10 +118,11 @@ void scene_fini(struct scene *s)
         newsd_hold(s->r.servers[i], false);
     for (unsigned i = 0; i < s->ncrowds; i++)
         crowd_wait(s->crowds[i]);
+    while (!atomic_load(&s->samples))
+        sched_yield();
     atomic_store(&s->over, true);
     pthread_join(s->sampler, NULL);
     ck_assert_msg(!s->wrong[0], "%s", s->wrong);
-    ck_assert_uint_gt(atomic_load(&s->samples), 0);
     for (unsigned i = 0; i < s->r.nservers; i++) {
         struct newsd_tags t;
         newsd_tags(s->r.servers[i], &t);
@@ -143,6 +144,9 @@ static void tag_add(struct newsd_tag *sum, const struct newsd_tag *t)
 {
     sum->connections += t->connections;
     sum->carrying += t->carrying;
+    sum->pipelined += t->pipelined;
+    sum->deep += t->deep;
+    sum->on += t->on;
     sum->in_flight += t->in_flight;
     sum->held += t->held;
     sum->commands += t->commands;
