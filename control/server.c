@@ -302,7 +302,9 @@ void control_stop(struct control *c)
     assert(n == sizeof(one));
     (void)n;
     pthread_join(c->thread, NULL);
-    /* The name goes first: who sees us hang up may take it. */
+    /* Forgotten before it is closed: its number may be somebody else's at once. */
+    event_del(&c->accept_ev);
+    /* The name goes before the clients: who sees us hang up may take it. */
     socket_close(c);
     list_for_each_safe(e, &c->peers) control_peer_free(container_of(e, struct control_peer, link));
     event_del(&c->accept_ev);
