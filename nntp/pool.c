@@ -273,6 +273,7 @@ static void plan_adopt(struct nntp_pool *p, struct plan *plan)
             atomic_store(&old->retired, true);
     }
     p->nproviders = plan->n;
+    nntp_rates_set(&p->rates, &plan->qos);
     atomic_store(&p->rated, plan_is_rated(plan));
 }
 
@@ -311,7 +312,7 @@ static int scheduler_start(struct nntp_pool *p, const struct plan *plan, const c
         snprintf(err, errlen, "no memory for the scheduler");
         return -ENOMEM;
     }
-    int r = trace ? nntp_trace_open(trace, &p->trace, err, errlen) : 0;
+    int r = trace ? nntp_trace_open(trace, NNTP_TRACE_BUFFER, &p->trace, err, errlen) : 0;
     if (r)
         qos_free(p->qos);
     else if (trace)
@@ -348,6 +349,7 @@ int nntp_pool_start(const struct config *cfg, const char *trace, struct nntp_poo
         return r;
     if ((r = plan_make(p, cfg, &plan, err, errlen)))
         goto err0;
+    nntp_rates_init(&p->rates);
     plan_adopt(p, &plan);
     p->source.ops = &source_ops;
     if ((r = scheduler_start(p, &plan, trace, err, errlen)))

@@ -16,21 +16,17 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Two buffers change places: one is filled under the pool's lock while the other is written. An article
- * is some 150 bytes of trace, so this is minutes of a disk's absence at what a home's line carries, and
- * what is not used is not touched. */
-#define BUFFER_BYTES ((size_t)4 << 20)
-
-/* The writer waits a second for more, but not beyond this. */
-#define BUFFER_EAGER ((size_t)256 << 10)
+/* The writer waits a second for more, but not beyond this part of a buffer. */
+#define EAGER(t)   ((t)->buffer / 16)
 
 /* Cut off a file that meets a full disk, so that the line that says so fits where they were. */
-#define TAIL_BYTES   ((size_t)256)
+#define TAIL_BYTES ((size_t)256)
 
 struct nntp_trace {
     /* fixed after nntp_trace_attach() */
     char *path;
     int fd;
+    size_t buffer; /* bytes of each of two, which change places: one is filled, one is written */
     qos_time clock;
     pthread_t thread;
     /* under lock */
@@ -55,12 +51,12 @@ static void watch(void *arg, const struct qos_record *r)
     pthread_mutex_lock(&t->lock);
     size_t before = t->len, n = 0;
     if (!t->full && !atomic_load(&t->failed)) {
-        n = qos_trace_record(t->filling + t->len, BUFFER_BYTES - t->len, t->clock, r);
+        n = qos_trace_record(t->filling + t->len, t->buffer - t->len, t->clock, r);
         t->full = n == 0;
         t->len += n;
     }
     /* Woken for the first, to look again in a second, and for enough. */
-    if (n && (!before || (before < BUFFER_EAGER && t->len >= BUFFER_EAGER)))
+    if (n && (!before || (before < EAGER(t) && t->len >= EAGER(t))))
         pthread_cond_signal(&t->more);
     pthread_mutex_unlock(&t->lock);
 }
@@ -120,7 +116,7 @@ static void wait_for_more(struct nntp_trace *t)
         pthread_cond_wait(&t->more, &t->lock);
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec++;
-    while (t->len < BUFFER_EAGER && !t->closing)
+    while (t->len < EAGER(t) && !t->closing)
         if (pthread_cond_timedwait(&t->more, &t->lock, &until))
             return;
 }
@@ -206,16 +202,18 @@ static void trace_free(struct nntp_trace *t)
     free(t);
 }
 
-int nntp_trace_open(const char *path, struct nntp_trace **out, char *err, size_t errlen)
+int nntp_trace_open(const char *path, size_t buffer, struct nntp_trace **out, char *err,
+                    size_t errlen)
 {
     struct nntp_trace *t = calloc(1, sizeof(*t));
     int r = -ENOMEM;
 
     if (!t)
         goto err0;
+    t->buffer = buffer;
     t->path = strdup(path);
-    t->filling = malloc(BUFFER_BYTES);
-    t->writing = malloc(BUFFER_BYTES);
+    t->filling = malloc(buffer);
+    t->writing = malloc(buffer);
     if (!t->path || !t->filling || !t->writing)
         goto err1;
     r = t->fd = file_make(path);

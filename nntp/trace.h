@@ -14,9 +14,15 @@
 
 struct nntp_trace;
 
+/* Bytes on their way to the disk, twice. An article is some 150 bytes of trace, so this is minutes of a
+ * disk's absence at what a home's line carries; what is not used is not touched. */
+#define NNTP_TRACE_BUFFER ((size_t)4 << 20)
+
 /** Make the file anew, readable by its owner alone, and start the thread. Only a plain file is replaced.
+ *  `buffer`: NNTP_TRACE_BUFFER, or for tests as little as QOS_TRACE_LINE.
  *  0, or -errno with one line in err[errlen]. */
-int nntp_trace_open(const char *path, struct nntp_trace **out, char *err, size_t errlen);
+int nntp_trace_open(const char *path, size_t buffer, struct nntp_trace **out, char *err,
+                    size_t errlen);
 
 /** From now on what `q` is told and says is recorded; it is as new as qos_new() made it. `limits` and
  *  `cfg` are what it was made with. */
