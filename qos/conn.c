@@ -1,7 +1,9 @@
 #include "qos/internal.h"
 
 #define ORDINARY_ARTICLE 768000u /* bytes on the wire; what most posters choose */
-#define SHORT_ANSWER     512u    /* a status line, or a few headers */
+/* What an answer that brings little is worth of a turn: a round trip is not free. Sixteen go in one round, so
+ * that a job of ten thousand STATs, or of articles that are all missing, keeps nobody waiting for longer. */
+#define SHORT_ANSWER     16384u
 
 qos_conn qos_conn_handle(const struct qos *q, const struct conn *c)
 {
@@ -161,10 +163,37 @@ static void leave_state(struct qos *q, struct conn *c)
     }
 }
 
+/** Does an operation of the stream fly on `c`? One before `until`, or any (NULL). */
+static bool carries(const struct conn *c, const struct stream *s, const struct op *until)
+{
+    list_for_each(l, &c->flying)
+    {
+        const struct op *op = container_of(l, struct op, link);
+        if (op == until)
+            return false;
+        if (op->stream == s)
+            return true;
+    }
+    return false;
+}
+
+/** The lease ends with operations in flight: their streams hold it no longer. */
+static void let_go(struct qos *q, struct conn *c)
+{
+    list_for_each(l, &c->flying)
+    {
+        struct op *op = container_of(l, struct op, link);
+        if (!carries(c, op->stream, op))
+            qos_stream_hold(q, op->stream, -1);
+    }
+}
+
 void qos_conn_close(struct qos *q, struct conn *c)
 {
     if (c->state == CONN_CLOSING)
         return;
+    if (c->state == CONN_BUSY)
+        let_go(q, c);
     leave_state(q, c);
     c->state = CONN_CLOSING;
     q->providers[c->provider].closing++;
@@ -183,22 +212,32 @@ void qos_conn_rest(struct qos *q, struct conn *c)
         qos_conn_close(q, c);
 }
 
-/** Does another operation of the stream fly on `c`? */
-static bool carries(const struct conn *c, const struct stream *s)
+uint64_t qos_op_cost(const struct op *op)
 {
-    list_for_each(l, &c->flying)
-    {
-        if (container_of(l, struct op, link)->stream == s)
-            return true;
-    }
-    return false;
+    if (op->want.bytes)
+        return op->want.bytes;
+    return op->want.verb == SEGMENT_BODY ? ORDINARY_ARTICLE : SHORT_ANSWER;
 }
 
-static uint64_t cost(const struct qos_want *w)
+/* What it is charged for in advance. Were each article of a job that lacks most of them charged in full, whoever
+ * came while many of its operations fly would stand behind all that is given back for them. */
+static uint64_t charge(const struct op *op)
 {
-    if (w->bytes)
-        return w->bytes;
-    return w->verb == SEGMENT_BODY ? ORDINARY_ARTICLE : SHORT_ANSWER;
+    uint64_t full = qos_op_cost(op), usual = op->stream->usual;
+    return op->want.verb == SEGMENT_BODY && usual && usual < full ? usual : full;
+}
+
+void qos_conn_brought(struct qos *q, struct op *op, uint64_t bytes)
+{
+    const uint64_t most = UINT64_C(1) << 40; /* a figure that wraps would turn the turns around */
+    uint64_t worth = bytes < most ? bytes : most, charged = op->charge < most ? op->charge : most;
+    struct stream *s = op->stream;
+    worth = worth > SHORT_ANSWER ? worth : SHORT_ANSWER;
+    if (!bytes)
+        return;
+    qos_stream_charge(q, s, (int64_t)worth - (int64_t)charged);
+    if (op->want.verb == SEGMENT_BODY)
+        s->usual = s->usual ? s->usual - s->usual / 8 + worth / 8 : worth;
 }
 
 void qos_conn_send(struct qos *q, struct conn *c, struct op *op)
@@ -212,10 +251,10 @@ void qos_conn_send(struct qos *q, struct conn *c, struct op *op)
         carrier_out(q, c);
     }
     struct stream *s = op->stream;
-    bool more = !carries(c, s);
+    bool more = !carries(c, s, NULL);
     op->state = OP_FLYING;
     op->conn = c;
-    op->charge = cost(&op->want);
+    op->charge = charge(op);
     list_add_tail(&c->flying, &op->link);
     if (!c->nflying++)
         c->head = q->now;
@@ -239,7 +278,7 @@ void qos_conn_unsend(struct qos *q, struct conn *c, struct op *op)
     if (listed)
         carrier_in(q, c);
     qos_cut_consider(q, c);
-    if (!carries(c, op->stream))
+    if (listed && !carries(c, op->stream, NULL))
         qos_stream_hold(q, op->stream, -1);
 }
 

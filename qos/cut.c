@@ -64,7 +64,8 @@ void qos_cut_answered(struct provider *p, qos_time us, uint64_t bytes)
 /** What it takes there, once it is at the head. */
 static qos_time takes(const struct provider *p, const struct op *op)
 {
-    uint64_t bytes = op->charge < SAMPLE_BYTES ? op->charge : SAMPLE_BYTES;
+    uint64_t bytes = qos_op_cost(op);
+    bytes = bytes < SAMPLE_BYTES ? bytes : SAMPLE_BYTES;
     return p->pace_bytes ? bytes * p->pace_us / p->pace_bytes : 0;
 }
 

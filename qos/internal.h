@@ -64,6 +64,7 @@ struct stream {
     enum traffic_class class;
     uint64_t served; /* bytes, on the scale that the streams it competes with share */
     uint64_t turn;   /* order within one round */
+    uint64_t usual;  /* what a body brought of late; 0: none yet */
     unsigned nops;   /* waiting, in flight or ended but not yet reported */
     unsigned held; /* connections that carry an operation of it, or are opened for it under a cap */
     bool live;
@@ -303,6 +304,10 @@ void qos_conn_rest(struct qos *q, struct conn *c);
 void qos_conn_close(struct qos *q, struct conn *c);
 void qos_conn_send(struct qos *q, struct conn *c, struct op *op);
 void qos_conn_unsend(struct qos *q, struct conn *c, struct op *op);
+/** About how many bytes it will bring. */
+uint64_t qos_op_cost(const struct op *op);
+/** So much was brought by what was charged for in advance; 0: it is not known. */
+void qos_conn_brought(struct qos *q, struct op *op, uint64_t bytes);
 /** It is no more: free, or lingering. Nothing is in flight on it. */
 void qos_conn_drop(struct qos *q, struct conn *c, bool seen);
 /** Close idle ones that are above the provider's limit or have idled long enough, end lingering, and stop

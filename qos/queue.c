@@ -106,7 +106,7 @@ struct stream *qos_stream_find(struct qos *q, enum traffic_class class, uint64_t
     s = container_of(l, struct stream, link);
     s->id = id;
     s->class = class;
-    s->served = 0;
+    s->served = s->usual = 0;
     s->turn = ++q->classes[class].turn;
     s->chain = NULL;
     s->live = true;

@@ -179,11 +179,7 @@ void qos_op_done(struct qos *q, qos_time now, qos_op handle, enum qos_outcome ho
         qos_cut_answered(p, q->now - c->head, bytes);
     }
     c->head = q->now;
-    const uint64_t most = UINT64_C(1) << 40; /* a figure that wraps would turn the turns around */
-    uint64_t brought = bytes < most ? bytes : most;
-    uint64_t charged = op->charge < most ? op->charge : most;
-    if (bytes)
-        qos_stream_charge(q, op->stream, (int64_t)brought - (int64_t)charged);
+    qos_conn_brought(q, op, bytes);
     qos_conn_unsend(q, c, op);
     if (!c->nflying && c->state == CONN_BUSY)
         qos_conn_rest(q, c);

@@ -181,6 +181,27 @@ START_TEST(after_a_cut_the_socket_lingers_and_then_the_claim_is_served)
 }
 END_TEST
 
+START_TEST(what_is_cut_counts_no_longer_against_its_stream_s_cap)
+{
+    struct qos_config cfg = account(3);
+    cfg.classes[TRAFFIC_QUEUE].per_stream = 2;
+    struct script *s = script_new(&cfg);
+    unsigned a = under_way(s, 2, SLOW);
+    script_submit(s, ((struct qos_want){.class = TRAFFIC_QUEUE, .stream = 2}), 1);
+    script_connect(s, -1);
+    script_submit(s, QUEUE(.bytes = ARTICLE), 1); /* at the cap */
+    script_submit(s, STREAMING(), 1);
+    cancel(s, a);
+    ck_assert_uint_eq(s->closes, 1);
+    script_gone(s, (unsigned)s->ops[a].conn, QOS_GONE_CLOSED, true);
+    s->now += OPENING;
+    script_connect(s, -1); /* streaming's */
+    script_answer(s, a + 2, QOS_OK);
+    expect_at(s, a + 3, 0);
+    script_free(s);
+}
+END_TEST
+
 START_TEST(an_answer_that_overtakes_the_cut_is_an_answer)
 {
     struct qos_config cfg = account(2);
@@ -339,6 +360,7 @@ int main(void)
     tcase_add_test(t, nothing_is_cut_while_nobody_claims_it);
     tcase_add_test(t, what_another_operation_flies_behind_is_not_cut);
     tcase_add_test(t, after_a_cut_the_socket_lingers_and_then_the_claim_is_served);
+    tcase_add_test(t, what_is_cut_counts_no_longer_against_its_stream_s_cap);
     tcase_add_test(t, an_answer_that_overtakes_the_cut_is_an_answer);
     tcase_add_test(t, what_is_stuck_is_cut_when_it_is_late_by_a_reopening_and_not_before);
     tcase_add_test(t, no_more_are_cut_than_are_claimed);

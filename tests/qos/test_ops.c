@@ -73,6 +73,57 @@ START_TEST(jobs_take_turns_and_keep_their_order_inside)
 }
 END_TEST
 
+/** Operations of another job that were sent between the submission of a job of three and its last START. */
+static unsigned delay_of_three(struct qos_want other, unsigned connections, enum qos_outcome how,
+                               uint64_t brings)
+{
+    struct qos_config cfg = one(connections);
+    cfg.providers[0].pipelining = 4;
+    cfg.attempts = 15;
+    cfg.classes[other.class].guaranteed = 1;
+    struct script *s = script_new(&cfg);
+    other.stream = 1;
+    unsigned a = script_submit(s, other, 7000);
+    for (unsigned i = 0; i < 7000; i++)
+        s->ops[a + i].brings = brings;
+    script_connect(s, -1);
+    for (unsigned i = 0; i < 1000; i++)
+        script_answer(s, s->conns[i % connections].ops[0], how);
+    other.stream = 2;
+    unsigned before = s->nstarts, b = script_submit(s, other, 3);
+    for (unsigned i = 0; !s->ops[b + 2].sent; i++)
+        script_answer(s, s->conns[i % connections].ops[0], how);
+    unsigned delay = s->nstarts - before - 3;
+    script_free(s);
+    return delay;
+}
+
+START_TEST(a_job_of_thousands_of_stats_delays_a_job_of_three_by_a_turn)
+{
+    struct qos_want stat = {.class = TRAFFIC_HEALTH, .verb = SEGMENT_STAT};
+    ck_assert_uint_le(delay_of_three(stat, 1, QOS_OK, 0), 16);
+    ck_assert_uint_le(delay_of_three(stat, 1, QOS_OK, 60), 16);
+    ck_assert_uint_gt(delay_of_three(stat, 1, QOS_OK, 60), 0);
+}
+END_TEST
+
+START_TEST(a_job_whose_articles_are_all_missing_delays_a_job_of_three_by_as_many_bytes)
+{
+    struct qos_want body = {.class = TRAFFIC_QUEUE};
+    /* Till it is known better its three are taken for articles, each worth 47 round trips. */
+    ck_assert_uint_le(delay_of_three(body, 1, QOS_NOT_HERE, 40), 3 * 47);
+    ck_assert_uint_le(delay_of_three(body, 20, QOS_NOT_HERE, 40), 3 * 47);
+}
+END_TEST
+
+START_TEST(a_job_of_thousands_of_articles_delays_a_job_of_three_by_an_article_each)
+{
+    struct qos_want body = {.class = TRAFFIC_QUEUE};
+    ck_assert_uint_le(delay_of_three(body, 1, QOS_OK, 750000), 3);
+    ck_assert_uint_le(delay_of_three(body, 20, QOS_OK, 750000), 3);
+}
+END_TEST
+
 /** Jain's index of n figures. */
 static double jain(const double *x, unsigned n)
 {
@@ -442,6 +493,9 @@ int main(void)
     tcase_add_test(t, demand_overtakes_readahead_and_readahead_overtakes_scan);
     tcase_add_test(t, a_promoted_operation_overtakes);
     tcase_add_test(t, jobs_take_turns_and_keep_their_order_inside);
+    tcase_add_test(t, a_job_of_thousands_of_stats_delays_a_job_of_three_by_a_turn);
+    tcase_add_test(t, a_job_whose_articles_are_all_missing_delays_a_job_of_three_by_as_many_bytes);
+    tcase_add_test(t, a_job_of_thousands_of_articles_delays_a_job_of_three_by_an_article_each);
     tcase_add_test(t, twelve_streams_share_evenly_in_bytes_whatever_the_size_of_their_articles);
     tcase_add_test(t, what_counts_is_what_was_brought_and_not_what_was_expected);
     tcase_add_test(t, a_stream_that_was_away_has_saved_up_no_turns);

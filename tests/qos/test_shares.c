@@ -363,28 +363,85 @@ START_TEST(a_pipelined_lease_yields_to_a_guaranteed_claim)
 }
 END_TEST
 
+static const unsigned rows[] = {1, 4, 8, 31};
+
 START_TEST(stats_ride_one_lease_and_yield_it)
 {
+    unsigned row = rows[_i];
     struct qos_config cfg = small(4, 1, 1, 2);
     cfg.classes[TRAFFIC_HEALTH].burst = 1;
-    cfg.providers[0].pipelining = 8;
+    cfg.providers[0].pipelining = row;
     struct script *s = script_new(&cfg);
     unsigned a = script_submit(s, HEALTH(.verb = SEGMENT_STAT), 100);
     script_connect(s, -1);
     expect_leases(s, 0, 1, 0);
-    ck_assert_uint_eq(s->nstarts, 8);
+    ck_assert_uint_eq(s->nstarts, row);
     /* All sockets are taken, and streaming, below its guarantee, can use this one only. */
     script_submit(s, QUEUE(), 3);
     script_connect(s, -1);
     script_submit(s, STREAMING(), 5);
     expect_leases(s, 3, 1, 0);
-    script_answer(s, a, QOS_OK);
     unsigned started = s->nstarts;
-    for (unsigned i = 1; i < 8; i++) {
+    for (unsigned i = 0; i < row; i++) {
         ck_assert_uint_eq(s->nstarts, started); /* nothing is put behind what flies */
+        expect_leases(s, 3, 1, 0);
         script_answer(s, a + i, QOS_OK);
     }
     expect_leases(s, 3, 0, 1);
+    script_free(s);
+}
+END_TEST
+
+START_TEST(on_burst_a_row_of_stats_is_two_and_ends_when_the_slot_is_claimed)
+{
+    unsigned row = rows[_i] < 2 ? 1 : 2;
+    struct qos_config cfg = small(4, 2, 0, 1);
+    cfg.providers[0].pipelining = rows[_i];
+    struct script *s = script_new(&cfg);
+    script_submit(s, HEALTH(.verb = SEGMENT_STAT), 200);
+    script_connect(s, -1);
+    expect_leases(s, 0, 4, 0);
+    unsigned deep = 0, conn = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_uint_le(s->conns[i].n, row);
+        deep += s->conns[i].n == 2;
+        conn = s->conns[i].n == row ? i : conn;
+    }
+    ck_assert_uint_eq(deep,
+                      row == 2 ? 1 : 0); /* three stay shallow: they are guaranteed to others */
+    script_submit(s, STREAMING(), 1);
+    unsigned started = s->nstarts;
+    for (unsigned i = 0; i < row; i++) {
+        ck_assert_uint_eq(s->nstarts, started);
+        expect_leases(s, 0, 4, 0);
+        script_answer(s, s->conns[conn].ops[0], QOS_OK);
+    }
+    expect_leases(s, 0, 3, 1);
+    script_free(s);
+}
+END_TEST
+
+START_TEST(a_claim_at_another_provider_ends_no_row_of_stats)
+{
+    unsigned row = rows[_i];
+    struct qos_config cfg = small(1, 0, 1, 1);
+    cfg.nproviders = 2;
+    cfg.providers[0].pipelining = row;
+    cfg.providers[0].retention_us = 1000;
+    cfg.providers[1] = (struct qos_provider_config){.connections = 1};
+    cfg.classes[TRAFFIC_QUEUE].burst = 2;
+    struct script *s = script_new(&cfg);
+    script_submit(s, QUEUE(.age = 2000), 5); /* the second provider is busy with these */
+    script_submit(s, HEALTH(.verb = SEGMENT_STAT), 100);
+    script_connect(s, -1);
+    script_submit(s, STREAMING(.age = 2000), 1); /* and this waits for it */
+    expect_leases(s, 1, 1, 0);
+    unsigned stats = s->conns[0].provider == 0 ? 0 : 1;
+    for (unsigned i = 0; i < 50; i++) {
+        ck_assert_uint_eq(s->conns[stats].n, row);
+        script_answer(s, s->conns[stats].ops[0], QOS_OK);
+    }
+    expect_leases(s, 1, 1, 0);
     script_free(s);
 }
 END_TEST
@@ -470,7 +527,9 @@ int main(void)
     tcase_add_test(t, while_a_slot_can_be_opened_nothing_is_pipelined);
     tcase_add_test(t, on_burst_enough_leases_stay_shallow_for_every_guaranteed_claim);
     tcase_add_test(t, a_pipelined_lease_yields_to_a_guaranteed_claim);
-    tcase_add_test(t, stats_ride_one_lease_and_yield_it);
+    tcase_add_loop_test(t, stats_ride_one_lease_and_yield_it, 0, 4);
+    tcase_add_loop_test(t, on_burst_a_row_of_stats_is_two_and_ends_when_the_slot_is_claimed, 0, 4);
+    tcase_add_loop_test(t, a_claim_at_another_provider_ends_no_row_of_stats, 0, 4);
     tcase_add_test(t, demand_joins_the_connection_with_the_least_in_flight);
     suite_add_tcase(suite, t);
     t = tcase_create("configuration");
