@@ -113,7 +113,7 @@ void rig_start(struct rig *r)
             r->cfg.classes[i].burst = r->cfg.pool.connections;
     if (!r->cfg.classes[TRAFFIC_STREAMING].guaranteed)
         r->cfg.classes[TRAFFIC_STREAMING].guaranteed = 1;
-    int e = nntp_pool_start(&r->cfg, NULL, &r->pool, r->err, sizeof(r->err));
+    int e = nntp_pool_start(&r->cfg, r->trace, &r->pool, r->err, sizeof(r->err));
     ck_assert_msg(e == 0, "%s", r->err);
     r->source = nntp_pool_source(r->pool);
 }

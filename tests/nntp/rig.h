@@ -28,6 +28,7 @@ struct rig {
     struct newsd *servers[RIG_SERVERS];
     unsigned nservers;
     struct config cfg;
+    const char *trace; /* the pool's, or NULL */
     struct nntp_pool *pool;
     struct source *source;
     int file; /* one generated file of `parts` parts */
