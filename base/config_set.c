@@ -58,7 +58,7 @@ static bool is_printable(const char *s)
     return true;
 }
 
-/* Text and length of it without blanks at its ends, as the file's values are read. */
+/* Without blanks at its ends, as the file's keys and values are read. */
 static bool copy_trimmed(const char *from, const char *to, char *out, size_t room)
 {
     while (from < to && *from == ' ')
@@ -76,17 +76,17 @@ static bool copy_trimmed(const char *from, const char *to, char *out, size_t roo
 static int split(struct config_draft *d, const char *text, struct setting *out)
 {
     const char *eq = strchr(text, '=');
-    const char *first = eq ? memchr(text, '.', (size_t)(eq - text)) : NULL;
     const char *last = eq ? memrchr(text, '.', (size_t)(eq - text)) : NULL;
 
-    if (!first || !copy_trimmed(text, last, out->title, sizeof(out->title)) ||
+    if (!last || !copy_trimmed(text, last, out->title, sizeof(out->title)) ||
         strchr(out->title, ' ') || !copy_trimmed(last + 1, eq, out->key, sizeof(out->key)) ||
         !copy_trimmed(eq + 1, text + strlen(text), out->value, sizeof(out->value)))
         return config_fail(d, d->line,
                            "this is not SECTION.KEY=VALUE, such as pool.rate=10M, "
                            "class.streaming.burst=60%% or provider.main.connections=20");
-    if (first != last)
-        out->title[first - text] = ' ';
+    char *dot = strchr(out->title, '.'); /* between the word and the name */
+    if (dot)
+        *dot = ' ';
     return 0;
 }
 

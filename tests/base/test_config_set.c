@@ -86,7 +86,7 @@ START_TEST(settings_replace_what_the_file_says_and_add_what_it_does_not)
         "provider.eu.block-1.rate=0",
         "class.health.burst=50%",
         "class.health.guaranteed=10",
-        "class.queue.guaranteed=1",
+        "  class.queue.guaranteed=1",
         "class.queue.burst=40",
     };
     struct config *c = with(FILE_TEXT, settings, sizeof(settings) / sizeof(settings[0]));
@@ -264,6 +264,19 @@ START_TEST(what_is_no_setting_is_shown_one)
 }
 END_TEST
 
+/* The blanks in front are as long as the title has room for, and what is behind them has a dot. */
+START_TEST(blanks_in_front_of_a_setting_do_not_count)
+{
+    char setting[200];
+    const char *one = setting;
+
+    snprintf(setting, sizeof(setting), "%120s", "class.streaming.burst=8");
+    struct config *c = with(FILE_TEXT, &one, 1);
+    ck_assert_uint_eq(c->classes[TRAFFIC_STREAMING].burst, 8);
+    config_free(c);
+}
+END_TEST
+
 START_TEST(who_is_asked_and_trusted_is_the_files_to_say)
 {
     static const char *const keys[] = {"host",     "port",          "tls",
@@ -354,6 +367,7 @@ int main(void)
     tcase_add_test(t, an_unknown_provider_is_named_with_those_there_are);
     tcase_add_test(t, an_unknown_key_is_refused_with_the_likely_one);
     tcase_add_test(t, what_is_no_setting_is_shown_one);
+    tcase_add_test(t, blanks_in_front_of_a_setting_do_not_count);
     tcase_add_test(t, who_is_asked_and_trusted_is_the_files_to_say);
     tcase_add_test(t, what_takes_effect_at_the_start_only_is_refused);
     tcase_add_test(t, a_mistyped_secret_is_not_repeated);
