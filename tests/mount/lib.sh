@@ -47,6 +47,8 @@ mkdir "$mnt"
 
 # No configuration but the test's own, and nobody's home.
 export HOME=$tmp XDG_CONFIG_HOME=$tmp/config
+# Control sockets stand in a directory of the test's own.
+export NZBFS_RUNTIME_DIR=$tmp/run
 
 # A daemon's standard error goes nowhere, so sanitizers write to files, which cleanup looks for.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-}:log_path=$tmp/sanitizer"
