@@ -67,7 +67,6 @@ static void events_del(struct nntp_conn *c)
         return;
     event_del(&c->readable);
     event_del(&c->writable);
-    event_del(&c->resume);
     c->opened = false;
 }
 
@@ -228,32 +227,17 @@ static void read_handshake(struct nntp_conn *c)
     }
 }
 
-/* How much may be received in this turn; 0 parks the connection until its rate allows more. */
-static size_t turn_allowance(struct nntp_conn *c, bool *rated)
-{
-    uint64_t again = 0;
-    uint64_t allow = c->hooks->allow(c, TURN_BYTES, &again);
-
-    *rated = again != 0 || allow != TURN_BYTES;
-    if (allow)
-        return allow;
-    uint64_t now = clock_now_us(), wait = again > now ? again - now : 1;
-    struct timeval tv = {.tv_sec = (time_t)(wait / 1000000),
-                         .tv_usec = (suseconds_t)(wait % 1000000)};
-    c->paused = true;
-    event_del(&c->readable);
-    event_add(&c->resume, &tv);
-    return 0;
-}
-
 static void turn(struct nntp_conn *c)
 {
     bool rated;
     struct nntp_wire *w = &c->wire;
-    size_t allow = turn_allowance(c, &rated);
+    size_t allow = c->hooks->allow(c, TURN_BYTES, &rated);
 
-    if (!allow)
+    if (!allow) {
+        c->paused = true;
+        event_del(&c->readable);
         return;
+    }
     w->at = w->end = 0;
     w->allow = allow;
     w->dry = false;
@@ -285,27 +269,12 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     nntp_loop_settle(l);
 }
 
-static void on_resume(evutil_socket_t fd, short what, void *arg)
-{
-    struct nntp_conn *c = arg;
-    struct nntp_loop *l = c->loop;
-    (void)fd;
-    (void)what;
-
-    c->paused = false;
-    c->progress_us = clock_now_us();
-    event_add(&c->readable, NULL);
-    turn(c);
-    nntp_loop_settle(l);
-}
-
 static bool events_set(struct nntp_conn *c, event_callback_fn on_writable)
 {
     struct event_base *b = c->loop->base;
 
     if (event_assign(&c->readable, b, c->wire.fd, EV_READ | EV_PERSIST, on_readable, c) ||
-        event_assign(&c->writable, b, c->wire.fd, EV_WRITE, on_writable, c) ||
-        event_assign(&c->resume, b, -1, 0, on_resume, c))
+        event_assign(&c->writable, b, c->wire.fd, EV_WRITE, on_writable, c))
         return false;
     c->opened = true;
     return true;
@@ -463,6 +432,21 @@ void nntp_conn_close(struct nntp_conn *c, bool now)
     }
     if (!c->dead && (!polite || now))
         nntp_conn_end(c, QOS_GONE_CLOSED, c->state == CONN_DIAL, "closed");
+}
+
+void nntp_conn_resume(struct nntp_conn *c)
+{
+    assert(nntp_loop_is_mine(c->loop) && !c->dead);
+    if (!c->paused)
+        return;
+    c->paused = false;
+    c->progress_us = clock_now_us();
+    turn(c);
+    /* Under a limit that all is waiting for, what was left of it is next: no need to look at the socket. */
+    if (!c->dead && !c->paused && !c->wire.allow)
+        turn(c);
+    if (!c->dead && !c->paused && event_add(&c->readable, NULL))
+        nntp_conn_end(c, QOS_GONE_BROKEN, false, "no memory");
 }
 
 /* A connection that its rate limit holds back is not the server's fault. */

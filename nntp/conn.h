@@ -20,6 +20,7 @@
 #include "nntp/article.h"
 #include "nntp/dial.h"
 #include "nntp/loop.h"
+#include "nntp/rates.h"
 #include "nntp/response.h"
 #include "nntp/site.h"
 #include "nntp/wire.h"
@@ -51,8 +52,9 @@ struct nntp_conn_hooks {
     /** It is no more. What was started on it and not reported is the owner's again (the links are loose).
      *  `text` says why, for a person. `c` is freed soon after. */
     void (*gone)(struct nntp_conn *c, enum qos_gone why, bool seen, const char *text);
-    /** How many bytes may be received now, at most `want`; 0: none before *again_us. */
-    uint64_t (*allow)(struct nntp_conn *c, uint64_t want, uint64_t *again_us);
+    /** How many bytes may be received now, at most `want`; *rated: what is not used is wanted back. 0: none
+     *  before nntp_conn_resume(). */
+    uint64_t (*allow)(struct nntp_conn *c, uint64_t want, bool *rated);
     /** So many of them were not used. */
     void (*give)(struct nntp_conn *c, uint64_t bytes);
 };
@@ -79,6 +81,7 @@ struct nntp_conn {
     unsigned provider;
     struct list mail;
     unsigned mail_kinds;
+    struct nntp_turn turn;
     struct nntp_conn *chain;
 
     /* the socket (conn.c) */
@@ -86,7 +89,7 @@ struct nntp_conn {
     struct list on_loop;
     struct nntp_wire wire;
     struct nntp_tls *tls;
-    struct event readable, writable, resume;
+    struct event readable, writable;
     struct nntp_ask ask;
     struct nntp_dial dial;
     struct nntp_task bury;
@@ -94,7 +97,7 @@ struct nntp_conn {
     uint64_t progress_us; /* when the server last did something worth the name */
     uint64_t crumbs;      /* bytes since then */
     bool dead;
-    bool paused; /* the rate limit is spent */
+    bool paused; /* the rate limit is spent: it waits for nntp_conn_resume() */
     bool opened; /* events are in place */
 
     /* the conversation (talk.c) */
@@ -135,6 +138,9 @@ void nntp_conn_start(struct nntp_conn *c, struct nntp_exchange *x);
 
 /** End it in good manners: QUIT, wait for the server to close. With operations on it, or `now`: at once. */
 void nntp_conn_close(struct nntp_conn *c, bool now);
+
+/** It may receive again; hooks->allow() says how much. */
+void nntp_conn_resume(struct nntp_conn *c);
 
 /** Look at the time. True: it has a limit to keep, so look again. */
 bool nntp_conn_tick(struct nntp_conn *c, uint64_t now_us);

@@ -4,6 +4,7 @@
 
 #include "nntp/conn.h"
 #include "nntp/nntp.h"
+#include "nntp/rates.h"
 #include "nntp/resolve.h"
 #include "nntp/trace.h"
 
@@ -19,8 +20,10 @@
 enum nntp_mail { NNTP_MAIL_START, NNTP_MAIL_END };
 
 /* A connection's mail is a set: it is opened once and closed once, in that order. */
-#define NNTP_MAIL_OPEN  1u
-#define NNTP_MAIL_CLOSE 2u
+#define NNTP_MAIL_OPEN   1u
+#define NNTP_MAIL_CLOSE  2u
+/* In between its turn may come, any number of times. */
+#define NNTP_MAIL_RESUME 4u
 
 /** One fetch. f->handle names the slot and its generation. */
 struct nntp_op {
@@ -82,8 +85,9 @@ struct nntp_pool {
     unsigned fresh_ops; /* slots from here on were never used */
     unsigned live_ops, live_conns;
     struct segment_fetch *away, *away_last; /* found no slot; f->handle links them */
-    unsigned touched;                       /* lanes that got orders since the lock was taken */
-    uint64_t armed_us;                      /* what the alarm is set to */
+    struct nntp_rates rates;
+    unsigned touched;  /* lanes that got orders since the lock was taken */
+    uint64_t armed_us; /* what the alarm is set to */
     bool stopping;
 };
 

@@ -23,9 +23,6 @@
  * given although several threads draw them. A lane carries out what is on its lists in a turn of its
  * own; nothing is carried out, and nobody called back, inside the call that brought the fact. */
 
-/* Received at once under a rate limit: small enough that a slow limit flows evenly. */
-#define RATED_BYTES ((uint64_t)64 << 10)
-
 /* --- slots ------------------------------------------------------------------------------------------ */
 
 struct nntp_op *nntp_orders_slot(struct nntp_pool *p)
@@ -142,6 +139,7 @@ static void order_open(struct nntp_pool *p, qos_time now, const struct qos_order
     }
     c->id = o->conn;
     c->provider = o->provider;
+    nntp_turn_init(&c->turn, o->provider);
     struct nntp_conn **at = bucket(p, c->id);
     c->chain = *at;
     *at = c;
@@ -234,6 +232,16 @@ qos_time nntp_orders_lock(struct nntp_pool *p)
     return clock_now_us();
 }
 
+/* Whose turn under a rate limit has come. */
+static void turns_take(struct nntp_pool *p, qos_time now)
+{
+    struct nntp_turn *t;
+
+    while ((t = nntp_rates_next(&p->rates, p->qos, now)))
+        conn_mail(p, container_of(t, struct nntp_conn, turn), NNTP_MAIL_RESUME);
+    alarm_set(p, p->rates.again);
+}
+
 void nntp_orders_unlock(struct nntp_pool *p, qos_time now)
 {
     struct qos_order o;
@@ -241,6 +249,8 @@ void nntp_orders_unlock(struct nntp_pool *p, qos_time now)
     while (qos_next(p->qos, now, &o))
         order_take(p, now, &o);
     alarm_set(p, qos_wake(p->qos));
+    if (nntp_rates_is_waiting(&p->rates))
+        turns_take(p, now);
     quiet_check(p);
     unsigned touched = p->touched;
     p->touched = 0;
@@ -319,6 +329,7 @@ static void conn_gone(struct nntp_conn *c, enum qos_gone why, bool seen, const c
     list_del(&c->mail);
     lane->nconns--;
     conn_forget(p, c);
+    nntp_rates_leave(&p->rates, p->qos, &c->turn);
     qos_conn_gone(p->qos, now, c->id, why, seen, dice());
     if (why != QOS_GONE_CLOSED && why != QOS_GONE_STALE && p->providers[c->provider].was_up) {
         down = qos_is_down(p->qos, c->provider);
@@ -330,16 +341,26 @@ static void conn_gone(struct nntp_conn *c, enum qos_gone why, bool seen, const c
         log_warn("%s: down; it is tried again from time to time", c->site->name);
 }
 
-static uint64_t conn_allow(struct nntp_conn *c, uint64_t want, uint64_t *again_us)
+/* Rates are no facts: the scheduler has nothing to say after one, unless somebody waits for his turn. */
+static void rates_unlock(struct nntp_pool *p, qos_time now)
+{
+    if (nntp_rates_is_waiting(&p->rates))
+        nntp_orders_unlock(p, now);
+    else
+        pthread_mutex_unlock(&p->lock);
+}
+
+static uint64_t conn_allow(struct nntp_conn *c, uint64_t want, bool *rated)
 {
     struct nntp_pool *p = c->owner;
 
-    if (!atomic_load_explicit(&p->rated, memory_order_relaxed))
+    *rated = atomic_load_explicit(&p->rated, memory_order_relaxed);
+    if (!*rated)
         return want;
     qos_time now = nntp_orders_lock(p);
-    uint64_t n =
-        qos_rate_take(p->qos, now, c->provider, want < RATED_BYTES ? want : RATED_BYTES, again_us);
-    nntp_orders_unlock(p, now);
+    uint64_t n = c->up ? nntp_rates_take(&p->rates, p->qos, now, &c->turn, want)
+                       : nntp_rates_borrow(&p->rates, &c->turn, want);
+    rates_unlock(p, now);
     return n;
 }
 
@@ -348,8 +369,8 @@ static void conn_give(struct nntp_conn *c, uint64_t bytes)
     struct nntp_pool *p = c->owner;
     qos_time now = nntp_orders_lock(p);
 
-    qos_rate_give(p->qos, c->provider, bytes);
-    nntp_orders_unlock(p, now);
+    nntp_rates_give(&p->rates, p->qos, &c->turn, bytes);
+    rates_unlock(p, now);
 }
 
 static const struct nntp_conn_hooks hooks = {
@@ -374,6 +395,8 @@ static void lane_conns(struct nntp_lane *lane, struct list *conns, bool stopping
             return;
         if (kinds & NNTP_MAIL_OPEN)
             nntp_conn_open(c);
+        if (kinds & NNTP_MAIL_RESUME && !c->dead)
+            nntp_conn_resume(c);
         if (kinds & NNTP_MAIL_CLOSE && !c->dead)
             nntp_conn_close(c, stopping);
     }
