@@ -187,7 +187,7 @@ static void provider_row(struct table *t, const char *name, const json_t *p)
 {
     const json_t *answer = json_object_get(p, "answer");
     enum table_colour colour;
-    char state[48];
+    char state[TABLE_CELL];
 
     colour = state_words(p, state, sizeof(state));
     table_row(t);
