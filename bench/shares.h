@@ -101,7 +101,10 @@ unsigned stage_connections(struct stage *s, unsigned i);
 /** Even in 0…most-1, the same in every run. */
 uint64_t stage_dice(struct stage *s, uint64_t most);
 
+/** The main thread's. */
 void pause_us(uint64_t us);
+/** By how much pauses since the last call were too long, 99th percentile: how busy the machine was. */
+double pause_late_us(void);
 
 /** Look every millisecond until `is` holds. False: it did not within `limit_us`. */
 bool stage_await(struct stage *s, bool (*is)(struct stage *s, const void *arg), const void *arg,
@@ -140,7 +143,7 @@ struct load {
     struct samples took; /* us from fetch() to done() */
 };
 
-/** `n` articles of `payload` bytes (or so: stage.spread) whose message-ids begin with `tag`; one stream. */
+/** `n` articles of `payload` bytes (or less: stage.spread) whose message-ids begin with `tag`; one stream. */
 void load_init(struct load *l, struct stage *s, enum traffic_class class, char tag, unsigned n,
                uint32_t payload);
 /** Keep all `n` asked for; the first round spread over `ramp_us`. */

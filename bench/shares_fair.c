@@ -40,7 +40,7 @@ static void equal_streams(struct scenes *x, const struct pace *pace, uint64_t us
         loads[i].urgency = URGENCY_READAHEAD;
         load_start(&loads[i], 0);
     }
-    pause_us(1000000);
+    pause_us(3 * (uint64_t)s.article_us);
     for (unsigned i = 0; i < STREAMS; i++)
         bytes[i] = -(double)load_bytes(&loads[i]);
     pause_us(us);
@@ -99,16 +99,16 @@ static void capped_streams(struct scenes *x, const struct pace *pace, uint64_t u
 
 void scene_fair(struct scenes *x)
 {
-    const struct pace large = {.latency_us = 40000, .rate_bps = 1000000, .payload = 200000};
-    const struct pace small = {.latency_us = 40000, .rate_bps = 12000, .payload = 1300};
+    const struct pace large = {.latency_us = 40000, .rate_bps = 2000000, .payload = 200000};
+    const struct pace small = {.latency_us = 40000, .rate_bps = 50000, .payload = 5000};
 
     report_scene(
         x->report, "fair",
         "%u hungry streams on 20 connections, half of them with articles of half the size; "
-        "%u ms until the first byte, 1 MB/s (small articles: 12 KB/s); pipelining 4 (1 with "
+        "%u ms until the first byte, 2 MB/s (small articles: 50 KB/s); pipelining 4 (1 with "
         "the cap)",
         STREAMS, large.latency_us / 1000);
-    equal_streams(x, &large, x->quick ? 2000000 : 10000000, true);
-    equal_streams(x, &small, x->quick ? 1000000 : 5000000, false);
-    capped_streams(x, &small, x->quick ? 1000000 : 5000000);
+    equal_streams(x, &large, x->quick ? 1500000 : 10000000, true);
+    equal_streams(x, &small, x->quick ? 300000 : 4000000, false);
+    capped_streams(x, &small, x->quick ? 300000 : 4000000);
 }

@@ -88,7 +88,7 @@ void load_init(struct load *l, struct stage *s, enum traffic_class class, char t
         shares_die("no memory");
     for (unsigned i = 0; i < n; i++) {
         struct load_item *it = &l->items[i];
-        uint32_t len = payload + payload * (i % 11 * s->spread) / 1000;
+        uint32_t len = payload - payload * (i % 11 * s->spread) / 1000;
         it->load = l;
         it->room = malloc(len);
         if (!it->room)

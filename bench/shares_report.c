@@ -129,7 +129,7 @@ static void line_table(const char *text, double value, const char *unit, enum bo
 
     if (kind != BOUND_NONE)
         snprintf(limit, sizeof(limit), "%s %.6g", kind == BOUND_MOST ? "<=" : ">=", bound);
-    printf("  %-70s %10.6g %-9s %-12s %s\n", text, value, unit, limit,
+    printf("  %-76s %9.5g %-9s %-12s %s\n", text, value, unit, limit,
            kind == BOUND_NONE ? ""
            : ok               ? "ok"
                               : "MISSED");

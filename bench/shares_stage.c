@@ -13,12 +13,25 @@
 
 #define LINE 128u
 
+static struct samples late;
+
 void pause_us(uint64_t us)
 {
     struct timespec t = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
+    uint64_t until = clock_now_us() + us;
 
     while (clock_nanosleep(CLOCK_MONOTONIC, 0, &t, &t) == EINTR)
         ;
+    uint64_t now = clock_now_us();
+    samples_add(&late, now > until ? (double)(now - until) : 0);
+}
+
+double pause_late_us(void)
+{
+    double us = samples_percentile(&late, 99);
+
+    samples_fini(&late);
+    return us;
 }
 
 uint64_t stage_dice(struct stage *s, uint64_t most)

@@ -1,7 +1,7 @@
 /* The worked example: 145 connections over servers of 100 and 45, held against what the servers count.
  *
  * Every 10 ms: the servers' figures, ours, the servers' again. What moves between the two is no difference,
- * so ours is held against the span of theirs. */
+ * so ours is held against the span of theirs; and it counts as one only when it lasts. */
 #include "bench/shares.h"
 
 #include "base/clock.h"
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define STEP_US 10000u
+#define LOOKS   10u
 
 static const char tags[TRAFFIC_CLASSES] = {
     [TRAFFIC_QUEUE] = 'q', [TRAFFIC_HEALTH] = 'h', [TRAFFIC_STREAMING] = 's'};
@@ -27,26 +28,59 @@ static const struct row rows[] = {
     {"health ends", {true, false, true}, {51, 0, 94}},
 };
 
+/* What the servers said of one class or provider while we looked. */
+struct span {
+    unsigned low, high;
+};
+
+/* The servers' figures during one sample. */
+struct seen {
+    struct span carrying[TRAFFIC_CLASSES], flying[TRAFFIC_CLASSES], sockets[STAGE_SERVERS];
+};
+
 /* How far the samples of a row were off, at worst. */
 struct worst {
     unsigned samples, sums;  /* snapshots in which some sum was not the other */
     unsigned lease, sockets; /* ours and the servers' */
-    unsigned command,
-        behind;     /* commands in flight, likewise, and in how many samples by more than one */
-    unsigned table; /* ours and the table's */
+    unsigned command;        /* commands in flight, likewise */
+    unsigned again, late; /* samples that were off until what was on its way had come; most looks */
+    unsigned table;       /* ours and the table's */
 };
 
-static unsigned outside(unsigned v, unsigned a, unsigned b)
+static unsigned outside(unsigned v, struct span s)
 {
-    unsigned low = a < b ? a : b, high = a < b ? b : a;
-
-    return v < low ? low - v : v > high ? v - high : 0;
+    return v < s.low ? s.low - v : v > s.high ? v - s.high : 0;
 }
 
 static void worse(unsigned *worst, unsigned v)
 {
     if (v > *worst)
         *worst = v;
+}
+
+static void widen(struct span *s, unsigned v, bool first)
+{
+    s->low = first || v < s->low ? v : s->low;
+    s->high = first || v > s->high ? v : s->high;
+}
+
+static void look(struct stage *s, struct seen *seen, bool first)
+{
+    struct newsd_tags t[STAGE_SERVERS];
+
+    for (unsigned i = 0; i < s->nservers; i++) {
+        newsd_tags(s->servers[i], &t[i]);
+        widen(&seen->sockets[i], t[i].connections, first);
+    }
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
+        unsigned tag = newsd_tag_index(tags[c]), carrying = 0, flying = 0;
+        for (unsigned i = 0; i < s->nservers; i++) {
+            carrying += t[i].of[tag].carrying;
+            flying += t[i].of[tag].in_flight;
+        }
+        widen(&seen->carrying[c], carrying, first);
+        widen(&seen->flying[c], flying, first);
+    }
 }
 
 /* Do all sums of one snapshot agree, and is no provider above its limit? */
@@ -82,44 +116,46 @@ static unsigned in_flight(const struct qos_stats *q, unsigned class)
     return (unsigned)n;
 }
 
-static void sample_class(const struct stage *s, const struct newsd_tags *before,
-                         const struct newsd_tags *after, const struct qos_stats *q, unsigned class,
-                         struct worst *w)
+static void compare(const struct stage *s, const struct seen *seen, const struct qos_stats *q,
+                    struct worst *w)
 {
-    unsigned tag = newsd_tag_index(tags[class]);
-    unsigned carrying[2] = {0, 0}, flying[2] = {0, 0};
-
-    for (unsigned i = 0; i < s->nservers; i++) {
-        carrying[0] += before[i].of[tag].carrying;
-        carrying[1] += after[i].of[tag].carrying;
-        flying[0] += before[i].of[tag].in_flight;
-        flying[1] += after[i].of[tag].in_flight;
+    *w = (struct worst){0};
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
+        worse(&w->lease, outside(q->classes[c].leased, seen->carrying[c]));
+        worse(&w->command, outside(in_flight(q, c), seen->flying[c]));
     }
-    worse(&w->lease, outside(q->classes[class].leased, carrying[0], carrying[1]));
-    unsigned off = outside(in_flight(q, class), flying[0], flying[1]);
-    worse(&w->command, off);
-    w->behind += off > 1;
+    for (unsigned i = 0; i < s->nservers; i++)
+        worse(&w->sockets, outside(q->providers[i].sockets, seen->sockets[i]));
 }
 
+/* What is ordered is not at the server yet: on a busy machine it takes its time. Then they are asked again
+ * until 10 ms have passed. */
 static void sample(struct stage *s, const struct row *row, struct worst *w)
 {
-    struct newsd_tags before[STAGE_SERVERS], after[STAGE_SERVERS];
     struct nntp_pool_stats st;
+    struct seen seen;
+    struct worst now;
+    unsigned looks = 0;
 
-    for (unsigned i = 0; i < s->nservers; i++)
-        newsd_tags(s->servers[i], &before[i]);
+    look(s, &seen, true);
     stage_stats(s, &st);
-    for (unsigned i = 0; i < s->nservers; i++)
-        newsd_tags(s->servers[i], &after[i]);
-    w->samples++;
-    w->sums += !agrees(&st.qos);
-    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
-        sample_class(s, before, after, &st.qos, c, w);
-        worse(&w->table, outside(st.qos.classes[c].leased, row->leases[c], row->leases[c]));
+    look(s, &seen, false);
+    compare(s, &seen, &st.qos, &now);
+    while ((now.lease > 1 || now.sockets > 1) && looks++ < LOOKS) {
+        pause_us(1000);
+        look(s, &seen, false);
+        compare(s, &seen, &st.qos, &now);
     }
-    for (unsigned i = 0; i < s->nservers; i++)
-        worse(&w->sockets,
-              outside(st.qos.providers[i].sockets, before[i].connections, after[i].connections));
+    w->samples++;
+    w->again += looks > 0;
+    worse(&w->late, looks);
+    worse(&w->lease, now.lease);
+    worse(&w->sockets, now.sockets);
+    worse(&w->command, now.command);
+    w->sums += !agrees(&st.qos);
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
+        worse(&w->table,
+              outside(st.qos.classes[c].leased, (struct span){row->leases[c], row->leases[c]}));
 }
 
 static bool is_row(struct stage *s, const void *arg)
@@ -154,8 +190,9 @@ static void row_run(struct scenes *x, struct stage *s, const struct row *row, ui
     report_line(x->report, w.sockets, "sockets", BOUND_MOST, 1,
                 "%s: a provider's connections, ours and the server's, worst", row->name);
     report_line(x->report, w.command, "commands", BOUND_NONE, 0,
-                "%s: a class's commands in flight, likewise (by more than one: %u samples)",
-                row->name, w.behind);
+                "%s: a class's commands in flight, likewise", row->name);
+    report_line(x->report, w.again, "samples", BOUND_NONE, 0,
+                "%s: off by more until up to %u ms later", row->name, w.late);
     report_line(x->report, w.sums, "snapshots", BOUND_MOST, 0, "%s: ours whose sums differ",
                 row->name);
 }
@@ -215,7 +252,8 @@ static void returns(struct scenes *x, struct stage *s, unsigned rounds)
 
 void scene_worked(struct scenes *x)
 {
-    const struct pace pace = {.latency_us = 50000, .rate_bps = 12000, .payload = 4200};
+    const struct pace pace = {
+        .latency_us = 50000, .rate_bps = 40000, .payload = x->quick ? 5000 : 12700};
     struct load loads[TRAFFIC_CLASSES];
     struct stage s;
 
@@ -226,13 +264,12 @@ void scene_worked(struct scenes *x)
     stage_class(&s, TRAFFIC_HEALTH, 60, 60);
     stage_class(&s, TRAFFIC_STREAMING, 55, 145);
     stage_start(&s);
-    report_scene(
-        x->report, "worked",
-        "servers of 100 and 45; queue 30 to 145, health 60 to 60, streaming 55 to 145; an "
-        "article takes %.0f ms (%u ms until its first byte, %.0f KB/s; up to a tenth longer "
-        "in the loads); pipelining 4; sampled every 10 ms",
-        s.article_us / 1e3, pace.latency_us / 1000, (double)pace.rate_bps / 1e3);
-    s.spread = 10;
+    report_scene(x->report, "worked",
+                 "servers of 100 and 45; queue 30 to 145, health 60 to 60, streaming 55 to 145; an "
+                 "article takes %.0f ms (%u ms until its first byte, %.0f KB/s; in the loads "
+                 "it is up to a fifth smaller); pipelining 4; sampled every 10 ms",
+                 s.article_us / 1e3, pace.latency_us / 1000, (double)pace.rate_bps / 1e3);
+    s.spread = 20;
     for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
         load_init(&loads[c], &s, (enum traffic_class)c, tags[c], 600, pace.payload);
     bool on[TRAFFIC_CLASSES] = {false};
@@ -245,10 +282,10 @@ void scene_worked(struct scenes *x)
                 load_cancel(&loads[c]);
             on[c] = rows[i].hungry[c];
         }
-        row_run(x, &s, &rows[i], start, x->quick ? 700000 : 5000000);
+        row_run(x, &s, &rows[i], start, x->quick ? 300000 : 4000000);
     }
     load_cancel(&loads[TRAFFIC_STREAMING]);
-    returns(x, &s, x->quick ? 3 : 20);
+    returns(x, &s, x->quick ? 1 : 15);
     for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
         load_fini(&loads[c]);
     stage_fini(&s);
