@@ -43,7 +43,41 @@ run config frob
 expect 2 "nzbfs: config has one verb: check
 $(try 'config ')"
 
-for command in mount ls cat get config; do
+run status a b
+expect 2 "nzbfs: status takes one MOUNTPOINT, or none for all
+$(try 'status ')"
+run status --yaml
+expect 2 "nzbfs: unknown option --yaml, or one without its argument
+$(try 'status ')"
+run reload a b
+expect 2 "nzbfs: reload takes one MOUNTPOINT, or none for all
+$(try 'reload ')"
+run set /mnt/film
+expect 2 "nzbfs: set needs a MOUNTPOINT and at least one KEY=VALUE
+$(try 'set ')"
+run set /mnt/film pool.rate 10M
+expect 2 "nzbfs: 'pool.rate' is not KEY=VALUE
+$(try 'set ')"
+
+# Who asks a mount that is not there, or may not look for one, is told what to do.
+export NZBFS_RUNTIME_DIR=$tmp/run
+for command in status reload; do
+    run $command
+    expect 1 "nzbfs: this user has nothing mounted; nzbfs mount does that"
+    run $command "$tmp/../${tmp##*/}/./nothing"
+    expect 1 "nzbfs: $tmp/../${tmp##*/}/./nothing: nothing is mounted there; nzbfs status shows what this user has mounted"
+done
+run set "$tmp//./nothing/" pool.rate=1
+expect 1 "nzbfs: $tmp/nothing: nothing is mounted there; nzbfs status shows what this user has mounted"
+run status /proc
+expect 1 "nzbfs: /proc: not a mount of nzbfs (proc); nzbfs status shows those"
+mkdir -m 755 "$tmp/run"
+run status
+expect 1 "nzbfs: $tmp/run: others may enter it (mode 755); chmod 700 it"
+NZBFS_RUNTIME_DIR=run run reload
+expect 1 "nzbfs: NZBFS_RUNTIME_DIR: run is not an absolute path"
+
+for command in mount ls cat get config status reload set; do
     run $command --help
     expect 0 ""
     [[ $out == "usage: nzbfs $command"* ]] || fail "nzbfs $command --help begins with: ${out%%$'\n'*}"
