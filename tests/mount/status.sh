@@ -34,7 +34,8 @@ def check(m):
         for figure in ("leased", "broken", "bytes"):
             assert sum(p["classes"][name][figure] for p in providers.values()) == c[figure], (name, figure)
     for name, p in providers.items():
-        assert p["leased"] <= p["sockets"], name
+        assert p["sockets"] == p["leased"] + p["idle"] + p["closing"] + p["lingering"], name
+        assert p["opening"] <= p["leased"], name
         assert p["ceiling"] <= p["limit"], name
         assert p["sockets"] <= max(p["limit"], p["sockets"] if draining else 0), name
         histogram(p["open"], name)
