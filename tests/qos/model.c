@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static void fault(struct model *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define ATTEMPTS 3
 
-static void fault(struct model *m, const char *fmt, ...)
+void model_fault(struct model *m, const char *fmt, ...)
 {
     if (m->wrong[0])
         return;
@@ -22,24 +22,37 @@ unsigned model_conn_index(qos_conn handle)
     return (unsigned)(handle % MODEL_CONNS);
 }
 
+qos_time model_or(qos_time set, qos_time otherwise)
+{
+    return set ? set : otherwise;
+}
+
+/* --- configuration ----------------------------------------------------------------------------- */
+
 static void configure(struct model *m, const struct qos_config *cfg)
 {
     unsigned sum = 0;
     m->cfg = *cfg;
-    for (unsigned i = 0; i < cfg->nproviders; i++)
+    m->active = 0;
+    for (unsigned i = 0; i < cfg->nproviders; i++) {
         sum += cfg->providers[i].connections;
+        m->active |= cfg->providers[i].connections ? 1u << i : 0;
+    }
     m->total = cfg->total && cfg->total < sum ? cfg->total : sum;
     for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
         struct qos_class_config *k = &m->cfg.classes[c];
         if (!k->weight)
             k->weight = k->guaranteed ? k->guaranteed : 1;
     }
+    m->dirty = m->all_stale = true;
 }
 
 void model_init(struct model *m, const struct qos_config *cfg)
 {
     memset(m, 0, sizeof(*m));
     configure(m, cfg);
+    for (unsigned p = 0; p < QOS_PROVIDERS; p++)
+        m->manners[p].ceiling = m->cfg.providers[p].connections;
 }
 
 static uint32_t too_old(const struct model *m, const struct qos_want *w)
@@ -54,9 +67,34 @@ static uint32_t too_old(const struct model *m, const struct qos_want *w)
 
 void model_resized(struct model *m, const struct qos_config *cfg)
 {
+    for (unsigned p = 0; p < cfg->nproviders; p++) {
+        if (cfg->providers[p].connections != m->cfg.providers[p].connections)
+            m->manners[p].ceiling = cfg->providers[p].connections;
+        m->manners[p].no_open_until = 0; /* whoever changes settings may have mended it */
+    }
     configure(m, cfg);
-    for (unsigned i = 0; i < m->nops; i++)
-        m->ops[i].old = too_old(m, &m->ops[i].want);
+    for (unsigned i = 0; i < m->nops; i++) {
+        uint32_t old = too_old(m, &m->ops[i].want);
+        m->ops[i].unordered |=
+            old != m->ops[i].old; /* it queues anew, in no order that is promised */
+        m->ops[i].old = old;
+    }
+}
+
+/* --- operations -------------------------------------------------------------------------------- */
+
+void model_op_changed(struct model *m, struct model_op *op)
+{
+    op->stale = true;
+    m->dirty = true;
+}
+
+void model_op_state(struct model *m, struct model_op *op, enum model_op_state to)
+{
+    m->waiting[op->want.class] -= op->state == MODEL_WAITS;
+    m->waiting[op->want.class] += to == MODEL_WAITS;
+    op->state = to;
+    m->dirty = true;
 }
 
 unsigned model_place(const struct model *m)
@@ -69,8 +107,10 @@ unsigned model_place(const struct model *m)
 
 void model_submitted(struct model *m, unsigned i, qos_op handle, const struct qos_want *want)
 {
-    m->ops[i] = (struct model_op){.state = MODEL_WAITS, .handle = handle, .want = *want};
+    m->ops[i] = (struct model_op){.handle = handle, .want = *want, .seq = m->seq++};
     m->ops[i].old = too_old(m, want);
+    model_op_state(m, &m->ops[i], MODEL_WAITS);
+    model_op_changed(m, &m->ops[i]);
     m->live++;
     m->nops = i < m->nops ? m->nops : i + 1;
 }
@@ -78,6 +118,8 @@ void model_submitted(struct model *m, unsigned i, qos_op handle, const struct qo
 void model_promoted(struct model *m, unsigned i, enum urgency u, qos_time deadline)
 {
     struct qos_want *w = &m->ops[i].want;
+    if (u < w->urgency)
+        m->ops[i].seq = m->seq++;
     w->urgency = u < w->urgency ? u : w->urgency;
     w->deadline = deadline ? deadline : w->deadline;
 }
@@ -87,49 +129,32 @@ void model_cancelled(struct model *m, unsigned i)
     m->ops[i].cancelled = true;
 }
 
-void model_ready(struct model *m, unsigned c)
+static void broke_off(struct model *m, struct model_op *op, unsigned p)
 {
-    m->conns[c].state = MODEL_READY;
-    m->leased[m->conns[c].class]--;
+    unsigned most = m->cfg.attempts ? m->cfg.attempts : ATTEMPTS;
+    op->shun |= 1u << p;
+    if (++op->tries[p] >= most)
+        op->failed |= 1u << p;
+    model_op_changed(m, op);
 }
 
 static void take_off(struct model *m, struct model_conn *c, unsigned at)
 {
-    m->ops[c->ops[at]].state = MODEL_WAITS;
+    model_op_state(m, &m->ops[c->ops[at]], MODEL_WAITS);
     c->n--;
     memmove(&c->ops[at], &c->ops[at + 1], (c->n - at) * sizeof(c->ops[0]));
-    if (!c->n && c->state == MODEL_READY)
+    if (!c->n && c->state == MODEL_READY) {
         m->leased[c->class]--;
-}
-
-void model_gone(struct model *m, unsigned index, enum qos_gone why, bool seen)
-{
-    struct model_conn *c = &m->conns[index];
-    bool counts = why != QOS_GONE_LIMIT && why != QOS_GONE_CLOSED && c->state == MODEL_READY;
-    if (why == QOS_GONE_STALE && c->answered)
-        counts = false;
-    if (counts && c->n) {
-        struct model_op *op = &m->ops[c->ops[0]];
-        unsigned most = m->cfg.attempts ? m->cfg.attempts : 3;
-        if (++op->tries[c->provider] >= most)
-            op->failed |= 1u << c->provider;
-    }
-    while (c->n)
-        take_off(m, c, 0);
-    if (c->state == MODEL_OPENING)
-        m->leased[c->class]--;
-    c->state = MODEL_ABSENT;
-    if (!seen) {
-        qos_time linger = m->cfg.linger_us ? m->cfg.linger_us : 2000000;
-        m->lingers[m->nlingers++] = (struct model_linger){c->provider, m->now + linger};
+        c->rested = m->now;
     }
 }
 
-void model_done(struct model *m, unsigned i, enum qos_outcome how)
+void model_done(struct model *m, unsigned i, enum qos_outcome how, uint64_t bytes)
 {
     struct model_op *op = &m->ops[i];
     struct model_conn *c = &m->conns[op->conn];
-    uint32_t bit = 1u << c->provider;
+    struct model_counts *n = &m->counts;
+    unsigned p = c->provider, k = op->want.class;
     c->answered++;
     for (unsigned at = 0; at < c->n; at++) {
         if (c->ops[at] == i) {
@@ -137,25 +162,100 @@ void model_done(struct model *m, unsigned i, enum qos_outcome how)
             break;
         }
     }
-    unsigned most = m->cfg.attempts ? m->cfg.attempts : 3;
+    m->manners[p].failed = false;
+    n->bytes[k][p] += bytes;
+    n->ok[k][p] += how == QOS_OK || how == QOS_NO_ROOM;
+    n->not_here[k][p] += how == QOS_NOT_HERE;
+    n->spoilt[k][p] += how == QOS_SPOILT;
+    n->bodies[p] += how == QOS_OK && op->want.verb == SEGMENT_BODY;
+    for (unsigned r = 0; r < MODEL_STREAMS && bytes; r++) {
+        uint64_t *got = &m->starved[k][op->want.stream % MODEL_STREAMS][r];
+        if (*got)
+            *got = *got + bytes > op->charge ? *got + bytes - op->charge : 0;
+    }
+    op->charge = 0;
     op->ok |= how == QOS_OK;
     op->refused |= how == QOS_NO_ROOM;
-    op->not_here |= how == QOS_NOT_HERE ? bit : 0;
-    op->spoilt |= how == QOS_SPOILT ? bit : 0;
-    if (how == QOS_DECLINED && ++op->tries[c->provider] >= most)
-        op->failed |= bit;
+    op->not_here |= how == QOS_NOT_HERE ? 1u << p : 0;
+    op->spoilt |= how == QOS_SPOILT ? 1u << p : 0;
+    if (how == QOS_DECLINED)
+        broke_off(m, op, p);
+    model_op_changed(m, op);
 }
 
-void model_look(struct model *m, const struct qos *q, qos_time now)
+/* --- connections ------------------------------------------------------------------------------- */
+
+static unsigned count_at(const struct model *m, unsigned p, enum model_conn_state state)
 {
-    m->now = now;
-    unsigned kept = 0;
-    for (unsigned i = 0; i < m->nlingers; i++) {
-        if (m->lingers[i].until > now)
-            m->lingers[kept++] = m->lingers[i];
+    unsigned n = 0;
+    for (unsigned i = 0; i < m->nconns; i++)
+        n += m->conns[i].state == state && m->conns[i].provider == p;
+    return n;
+}
+
+void model_ready(struct model *m, unsigned index)
+{
+    struct model_conn *c = &m->conns[index];
+    c->state = MODEL_READY;
+    c->rested = m->now;
+    m->leased[c->class]--;
+    m->counts.ready[c->provider]++;
+    unsigned n = count_at(m, c->provider, MODEL_READY);
+    if (n > m->manners[c->provider].ceiling)
+        m->manners[c->provider].ceiling = n;
+}
+
+/** It was being opened and is no more, or was told that there are too many. */
+static void says_no(struct model *m, unsigned p, qos_time opened, enum qos_gone why)
+{
+    struct model_manners *n = &m->manners[p];
+    unsigned up = count_at(m, p, MODEL_READY);
+    if (why == QOS_GONE_LIMIT && !up && count_at(m, p, MODEL_OPENING))
+        return; /* it says nothing of how many would do, nor that none would */
+    if (why == QOS_GONE_LIMIT && up) {
+        n->ceiling = up;
+        n->no_probe_until = m->now + model_or(m->cfg.probe_us, 30000000);
+        return;
     }
-    m->nlingers = kept;
-    qos_stats(q, &m->stats);
+    bool batch = n->failed && opened <= n->failed_at; /* they are one failure */
+    n->failed = true;
+    n->failed_at = m->now;
+    if (batch)
+        return;
+    qos_time wait = model_or(m->cfg.backoff_us, 250000);
+    if (why == QOS_GONE_LOGIN && m->cfg.login_us && m->cfg.login_us < wait)
+        wait = m->cfg.login_us;
+    n->no_open_until = m->now + wait - wait / 4;
+}
+
+void model_gone(struct model *m, unsigned index, enum qos_gone why, bool seen)
+{
+    struct model_conn *c = &m->conns[index];
+    unsigned p = c->provider;
+    bool counts = why != QOS_GONE_LIMIT && why != QOS_GONE_CLOSED && c->state == MODEL_READY;
+    bool opening = c->state == MODEL_OPENING, idle = c->state == MODEL_READY && !c->n;
+    bool refused = opening && why != QOS_GONE_CLOSED;
+    if (why == QOS_GONE_LIMIT && c->state == MODEL_READY && !idle)
+        refused = true;
+    else if (c->state == MODEL_READY && !idle) {
+        m->manners[p].failed = true; /* operations that break off may make it back off, too */
+        m->manners[p].failed_at = m->now;
+    }
+    if (why == QOS_GONE_STALE && c->answered)
+        counts = false;
+    if (counts && c->n)
+        broke_off(m, &m->ops[c->ops[0]], p);
+    while (c->n)
+        take_off(m, c, 0);
+    if (opening)
+        m->leased[c->class]--;
+    c->state = MODEL_ABSENT;
+    if (refused)
+        says_no(m, p, c->opened, why);
+    if (!seen) {
+        qos_time linger = model_or(m->cfg.linger_us, 2000000);
+        m->lingers[m->nlingers++] = (struct model_linger){p, m->now + linger};
+    }
 }
 
 unsigned model_sockets(const struct model *m, unsigned provider)
@@ -168,32 +268,91 @@ unsigned model_sockets(const struct model *m, unsigned provider)
     return n;
 }
 
+unsigned model_leases_at(const struct model *m, unsigned provider)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < m->nconns; i++) {
+        const struct model_conn *c = &m->conns[i];
+        n += c->provider == provider &&
+             (c->state == MODEL_OPENING || (c->state == MODEL_READY && c->n));
+    }
+    return n;
+}
+
+void model_look(struct model *m, const struct qos *q, qos_time now)
+{
+    m->now = now;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < m->nlingers; i++) {
+        if (m->lingers[i].until > now)
+            m->lingers[kept++] = m->lingers[i];
+    }
+    m->nlingers = kept;
+    qos_stats(q, &m->stats);
+    uint32_t down = 0;
+    for (unsigned p = 0; p < m->cfg.nproviders; p++)
+        down |= m->stats.providers[p].down ? 1u << p : 0;
+    if (down != m->down)
+        m->dirty = m->all_stale = true;
+    m->down = down;
+}
+
 /* --- who may serve what ------------------------------------------------------------------------ */
 
-static uint32_t active(const struct model *m)
+static uint32_t lowest_tier(const struct model *m, uint32_t set)
 {
-    uint32_t set = 0;
-    for (unsigned p = 0; p < m->cfg.nproviders; p++)
-        set |= m->cfg.providers[p].connections ? 1u << p : 0;
-    return set;
+    unsigned tier = UINT32_MAX;
+    uint32_t found = 0;
+    for (uint32_t left = set; left; left &= left - 1) {
+        unsigned p = (unsigned)__builtin_ctz(left), t = m->cfg.providers[p].tier;
+        found = t < tier ? 1u << p : found | (t == tier ? 1u << p : 0);
+        tier = t < tier ? t : tier;
+    }
+    return found;
 }
 
 /* Tier by tier from the lowest; a tier all of which is down lets the next one in. */
-static bool may_serve(const struct model *m, const struct model_op *op, unsigned p)
+static uint32_t find_serves(const struct model *m, const struct model_op *op)
 {
-    uint32_t could = active(m) & ~(op->not_here | op->spoilt | op->failed | op->old);
-    unsigned tier = m->cfg.providers[p].tier;
-    if (!(could >> p & 1))
-        return false;
-    for (unsigned i = 0; i < m->cfg.nproviders; i++) {
-        if (could >> i & 1 && m->cfg.providers[i].tier < tier && !m->stats.providers[i].down)
-            return false;
+    uint32_t could = m->active & ~(op->not_here | op->spoilt | op->failed | op->old), set = 0;
+    while (could) {
+        uint32_t tier = lowest_tier(m, could);
+        set |= tier;
+        if (tier & ~m->down)
+            break;
+        could &= ~tier;
     }
-    return true;
+    return set;
 }
 
-/** Connections that carry something of the stream. */
-static unsigned held(const struct model *m, unsigned class, uint64_t stream)
+static void recount(struct model *m)
+{
+    memset(m->waits, 0, sizeof(m->waits));
+    for (unsigned i = 0; i < m->nops; i++) {
+        struct model_op *op = &m->ops[i];
+        if (op->state == MODEL_NONE)
+            continue;
+        if (op->stale || m->all_stale) {
+            op->serves = find_serves(m, op);
+            m->uneven[op->want.class] |= (op->not_here | op->spoilt | op->failed | op->old) != 0;
+        }
+        op->stale = false;
+        if (op->state != MODEL_WAITS)
+            continue;
+        for (uint32_t left = op->serves; left; left &= left - 1)
+            m->waits[op->want.class][__builtin_ctz(left)]++;
+    }
+    m->dirty = m->all_stale = false;
+}
+
+uint32_t model_serves(struct model *m, struct model_op *op)
+{
+    if (m->dirty)
+        recount(m);
+    return op->serves;
+}
+
+unsigned model_held(const struct model *m, unsigned class, uint64_t stream)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < m->nconns; i++) {
@@ -210,10 +369,9 @@ static unsigned held(const struct model *m, unsigned class, uint64_t stream)
     return n;
 }
 
-/** Connections being opened for a class that whoever waits relies on. */
-static unsigned covering(const struct model *m, unsigned class)
+unsigned model_covering(const struct model *m, unsigned class)
 {
-    qos_time cover = m->cfg.cover_us ? m->cfg.cover_us : 1000000;
+    qos_time cover = model_or(m->cfg.cover_us, 1000000);
     unsigned n = 0;
     for (unsigned i = 0; i < m->nconns; i++) {
         const struct model_conn *c = &m->conns[i];
@@ -223,308 +381,22 @@ static unsigned covering(const struct model *m, unsigned class)
     return n;
 }
 
-/** Waiting operations of a class that provider p could be sent at once, streams' caps respected. */
-static unsigned servable(const struct model *m, unsigned class, unsigned p)
+unsigned model_servable(struct model *m, unsigned class, unsigned p)
 {
     unsigned n = 0, waiting[MODEL_STREAMS] = {0}, cap = m->cfg.classes[class].per_stream;
+    if (m->dirty)
+        recount(m);
+    if (!cap || !m->waits[class][p])
+        return m->waits[class][p];
     for (unsigned i = 0; i < m->nops; i++) {
         const struct model_op *op = &m->ops[i];
-        if (op->state == MODEL_WAITS && op->want.class == class && may_serve(m, op, p)) {
+        if (op->state == MODEL_WAITS && op->want.class == class && op->serves >> p & 1)
             waiting[op->want.stream % MODEL_STREAMS]++;
-            n++;
-        }
     }
-    if (!cap)
-        return n;
-    n = 0;
     for (unsigned s = 0; s < MODEL_STREAMS; s++) {
-        unsigned has = waiting[s] ? held(m, class, s) : 0;
+        unsigned has = waiting[s] ? model_held(m, class, s) : 0;
         unsigned room = cap > has ? cap - has : 0;
         n += waiting[s] < room ? waiting[s] : room;
     }
     return n;
-}
-
-/* --- orders ------------------------------------------------------------------------------------ */
-
-static unsigned leased_sum(const struct model *m)
-{
-    return m->leased[0] + m->leased[1] + m->leased[2];
-}
-
-/** I2, I3: class c takes a slot of provider p. */
-static void check_lease(struct model *m, unsigned c, unsigned p, bool warm)
-{
-    const struct qos_class_config *k = &m->cfg.classes[c];
-    unsigned sum = leased_sum(m), n = m->leased[c];
-    if (n >= k->burst)
-        fault(m, "I2: class %u leases number %u, its burst is %u", c, n + 1, k->burst);
-    if (sum >= m->total)
-        fault(m, "I2: lease number %u of a pool of %u", sum + 1, m->total);
-    if (n < k->guaranteed)
-        return;
-    if (m->total - sum <= m->cfg.reserve)
-        fault(m, "the reserve of %u is not kept", m->cfg.reserve);
-    for (unsigned j = 0; j < TRAFFIC_CLASSES; j++) {
-        if (j == c || m->leased[j] >= m->cfg.classes[j].guaranteed)
-            continue;
-        unsigned waits = servable(m, j, p), covered = covering(m, j);
-        /* Under a cap a connection being opened counts as the stream's, which no order tells. */
-        bool capped = m->cfg.classes[j].per_stream > 0;
-        if (waits > (warm && !capped ? 0 : covered))
-            fault(
-                m,
-                "I3: class %u takes a slot of provider %u; %u of class %u wait below its guarantee",
-                c, p, waits, j);
-    }
-}
-
-static void on_open(struct model *m, const struct qos *q, const struct qos_order *o)
-{
-    struct model_conn *c = &m->conns[model_conn_index(o->conn)];
-    const struct qos_provider_stats *was = &m->stats.providers[o->provider];
-    unsigned p = o->provider, sockets = model_sockets(m, p);
-    struct qos_stats now;
-    qos_stats(q, &now);
-    unsigned class = 0;
-    while (class < TRAFFIC_CLASSES && now.classes[class].leased == m->stats.classes[class].leased)
-        class ++;
-    if (c->state != MODEL_ABSENT)
-        fault(m, "a connection's handle is given out twice");
-    if (class == TRAFFIC_CLASSES) {
-        fault(m, "an opening connection is no lease");
-        return;
-    }
-    if (p >= m->cfg.nproviders || sockets >= m->cfg.providers[p].connections)
-        fault(m, "I1: socket %u is opened at provider %u", sockets + 1, p);
-    if (was->down && (was->opening || m->now < was->retry_at))
-        fault(m, "provider %u is down and is tried out of turn", p);
-    if (!was->down && sockets > was->ceiling)
-        fault(m, "I1: two sockets are tried above the learned ceiling of provider %u", p);
-    if (!servable(m, class, p))
-        fault(m, "a connection is opened at provider %u that nobody waits for", p);
-    check_lease(m, class, p, false);
-    unsigned index = model_conn_index(o->conn);
-    m->nconns = index < m->nconns ? m->nconns : index + 1;
-    *c = (struct model_conn){.state = MODEL_OPENING,
-                             .handle = o->conn,
-                             .provider = p,
-                             .class = (enum traffic_class) class,
-                             .probe = was->down,
-                             .opened = m->now};
-    m->leased[class]++;
-}
-
-/** I3, I5: an operation joins a lease. */
-static void check_pipeline(struct model *m, const struct model_conn *c, const struct model_op *op)
-{
-    unsigned k = op->want.class, n = m->leased[k], guaranteed = m->cfg.classes[k].guaranteed;
-    unsigned deep = 0, others = 0, most = m->cfg.providers[c->provider].pipelining;
-    if (c->class != op->want.class)
-        fault(m, "a lease of class %u carries an operation of class %u", c->class, k);
-    if (c->n >= (most ? most : 1))
-        fault(m, "%u operations in flight where %u are allowed", c->n + 1, most);
-    for (unsigned i = 0; i < m->nconns; i++)
-        deep += m->conns[i].state == MODEL_READY && m->conns[i].class == k && m->conns[i].n > 2;
-    for (unsigned j = 0; j < TRAFFIC_CLASSES; j++) {
-        if (j == k)
-            continue;
-        others += m->cfg.classes[j].guaranteed;
-        if (n > guaranteed && m->leased[j] < m->cfg.classes[j].guaranteed &&
-            servable(m, j, c->provider) > covering(m, j))
-            fault(m, "I3: class %u goes on above its guarantee; class %u waits below its own", k,
-                  j);
-    }
-    if (c->n == 2 && others && deep >= guaranteed)
-        fault(m, "I5: two further operations on a lease held on burst by class %u", k);
-}
-
-/** I8: nobody more urgent of the class could have had the place. */
-static void check_urgency(struct model *m, const struct model_op *op, unsigned p, bool joins)
-{
-    unsigned cap = m->cfg.classes[op->want.class].per_stream,
-             openings = covering(m, op->want.class);
-    if (joins && openings)
-        return; /* what waits for a connection that is being opened does not queue behind others */
-    for (unsigned i = 0; i < m->nops; i++) {
-        const struct model_op *w = &m->ops[i];
-        if (w->state != MODEL_WAITS || w->want.class != op->want.class ||
-            w->want.urgency >= op->want.urgency || !may_serve(m, w, p))
-            continue;
-        if (cap && held(m, w->want.class, w->want.stream) + openings >= cap)
-            continue;
-        fault(m, "I8: urgency %u goes before %u", op->want.urgency, w->want.urgency);
-    }
-}
-
-static void on_start(struct model *m, const struct qos_order *o)
-{
-    unsigned i = (unsigned)(uintptr_t)o->cookie, ci = model_conn_index(o->conn);
-    struct model_op *op = &m->ops[i];
-    struct model_conn *c = &m->conns[ci];
-    if (op->state != MODEL_WAITS || op->handle != o->op) {
-        fault(m, "I7: an operation is sent that does not wait");
-        return;
-    }
-    if (c->state != MODEL_READY || c->handle != o->conn || c->provider != o->provider) {
-        fault(m, "I6: an operation is sent on a connection that is not ready");
-        return;
-    }
-    if (op->cancelled)
-        fault(m, "I7: a cancelled operation is sent");
-    if (!may_serve(m, op, c->provider))
-        fault(m, "provider %u is asked for what it lacks, or out of tier", c->provider);
-    if (op->want.deadline && op->want.deadline <= m->now)
-        fault(m, "an operation is sent after its deadline");
-    bool trial = m->stats.providers[c->provider].down;
-    /* A provider on trial is given readahead although a demand waits: that is no place for it. */
-    if (!trial)
-        check_urgency(m, op, c->provider, c->n > 0);
-    if (c->n) {
-        check_pipeline(m, c, op);
-    } else {
-        check_lease(m, op->want.class, c->provider, true);
-        c->class = op->want.class;
-        m->leased[c->class]++;
-    }
-    c->ops[c->n++] = i;
-    op->conn = ci;
-    op->state = MODEL_FLIES;
-    unsigned cap = m->cfg.classes[op->want.class].per_stream;
-    unsigned has = cap ? held(m, op->want.class, op->want.stream) : 0;
-    if (has > cap)
-        fault(m, "I8: a stream holds %u connections, its cap is %u", has, cap);
-}
-
-static bool verdict_fits(const struct model *m, const struct model_op *op, enum qos_verdict v)
-{
-    uint32_t all = active(m), out = op->not_here | op->spoilt | op->failed | op->old;
-    switch (v) {
-    case QOS_DONE:
-        return op->ok;
-    case QOS_MISSING:
-        return !(all & ~(op->not_here | op->old));
-    case QOS_CORRUPT:
-        return !(all & ~out) && all & op->spoilt && !(all & op->failed);
-    case QOS_FAILED:
-        return !(all & ~out) && all & op->failed;
-    case QOS_TIMEOUT:
-        return op->want.deadline && op->want.deadline <= m->now;
-    case QOS_CANCELLED:
-        return op->cancelled || m->shut;
-    case QOS_REJECTED:
-        return op->refused;
-    }
-    return false;
-}
-
-static void on_end(struct model *m, const struct qos_order *o)
-{
-    struct model_op *op = &m->ops[(uintptr_t)o->cookie];
-    if (op->state == MODEL_NONE || op->handle != o->op)
-        fault(m, "I7: an operation ends twice");
-    else if (op->state == MODEL_FLIES)
-        fault(m, "I7: an operation ends while it is in flight");
-    else if (!verdict_fits(m, op, o->verdict))
-        fault(m, "I7: verdict %d is not what happened", (int)o->verdict);
-    op->state = MODEL_NONE;
-    m->live--;
-    m->ends[o->verdict]++;
-}
-
-static void on_close(struct model *m, const struct qos_order *o)
-{
-    struct model_conn *c = &m->conns[model_conn_index(o->conn)];
-    if (c->handle != o->conn ||
-        (c->state != MODEL_READY && !(m->shut && c->state == MODEL_OPENING)))
-        fault(m, "a connection is closed that is not ready");
-    if (c->n && !m->shut)
-        fault(m, "a connection is closed that carries something");
-    if (c->n || c->state == MODEL_OPENING)
-        m->leased[c->class]--;
-    c->state = MODEL_CLOSING;
-}
-
-void model_order(struct model *m, const struct qos *q, const struct qos_order *o)
-{
-    m->orders++;
-    m->hash =
-        (m->hash ^ (uint64_t)o->kind ^ o->conn << 3 ^ o->op << 17 ^ (uint64_t)o->verdict << 50) *
-        0x100000001b3u;
-    switch (o->kind) {
-    case QOS_OPEN:
-        on_open(m, q, o);
-        break;
-    case QOS_START:
-        on_start(m, o);
-        break;
-    case QOS_CLOSE:
-        on_close(m, o);
-        break;
-    case QOS_END:
-        on_end(m, o);
-        break;
-    }
-    qos_stats(q, &m->stats);
-}
-
-/* --- at rest ----------------------------------------------------------------------------------- */
-
-/** I4 for one class and provider. */
-static void check_idle(struct model *m, unsigned c, unsigned p)
-{
-    const struct qos_provider_stats *s = &m->stats.providers[p];
-    unsigned openings = covering(m, c), late = 0, waits = servable(m, c, p);
-    bool capped = m->cfg.classes[c].per_stream > 0;
-    if (!waits)
-        return;
-    if (s->idle && waits > (capped ? openings : 0))
-        fault(m, "I4: provider %u idles while %u of class %u wait", p, waits, c);
-    qos_time cover = m->cfg.cover_us ? m->cfg.cover_us : 1000000;
-    for (unsigned i = 0; i < m->nconns; i++) {
-        const struct model_conn *n = &m->conns[i];
-        late += n->state == MODEL_OPENING && n->provider == p && n->opened + cover <= m->now;
-    }
-    unsigned sockets = model_sockets(m, p);
-    if (s->down || late || m->now < s->retry_at || sockets >= s->ceiling ||
-        sockets >= m->cfg.providers[p].connections)
-        return;
-    if (waits > openings)
-        fault(m, "I4: provider %u has room while %u of class %u wait and %u are opening", p, waits,
-              c, openings);
-}
-
-void model_quiet(struct model *m, const struct qos *q)
-{
-    unsigned sum = leased_sum(m);
-    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
-        if (m->leased[c] != m->stats.classes[c].leased)
-            fault(m, "I2: class %u is said to lease %u and leases %u", c,
-                  m->stats.classes[c].leased, m->leased[c]);
-    }
-    if (sum != m->stats.leased_total)
-        fault(m, "I2: leases do not add up");
-    for (unsigned p = 0; p < m->cfg.nproviders; p++) {
-        if (model_sockets(m, p) != m->stats.providers[p].sockets)
-            fault(m, "I1: provider %u is said to have %u sockets and has %u", p,
-                  m->stats.providers[p].sockets, model_sockets(m, p));
-    }
-    if (qos_wake(q) <= m->now)
-        fault(m, "qos_wake() is not in the future: the caller would spin");
-    for (unsigned i = 0; i < m->nops; i++) {
-        const struct model_op *op = &m->ops[i];
-        if (op->state == MODEL_WAITS && op->want.deadline && op->want.deadline <= m->now)
-            fault(m, "an operation waits after its deadline");
-        if (op->state == MODEL_WAITS && op->cancelled)
-            fault(m, "I7: a cancelled operation waits");
-    }
-    for (unsigned c = 0; c < TRAFFIC_CLASSES && !m->shut; c++) {
-        const struct qos_class_config *k = &m->cfg.classes[c];
-        if (m->leased[c] >= k->burst || sum >= m->total)
-            continue;
-        if (m->leased[c] >= k->guaranteed && m->total - sum <= m->cfg.reserve)
-            continue;
-        for (unsigned p = 0; p < m->cfg.nproviders; p++)
-            check_idle(m, c, p);
-    }
 }

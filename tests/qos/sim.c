@@ -1,22 +1,21 @@
 #include "tests/qos/sim.h"
 
 #include "base/heap.h"
-#include "base/list.h"
+#include "tests/qos/stage.h"
+#include "tests/qos/world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define OPS     240
-#define STREAMS 12
-#define EVENTS  4096
-#define SECOND  1000000u
-#define GHOST_MAX                                                                                  \
-    1500000u /* a server notices a lost socket within this; the linger time is longer */
-#define SETTLE (1200u * SECOND)
+#define EVENTS    4096
+#define ACTORS    8
+#define SECOND    1000000u
+/* A server notices a lost socket within this; the linger time is longer. */
+#define GHOST_MAX 1500000u
 
 enum event_kind {
-    EV_SUBMIT,
+    EV_ACT,
     EV_MEDDLE, /* promote, cancel, an outage, a ceiling, other shares */
     EV_CONNECTED,
     EV_ANSWER,
@@ -29,49 +28,40 @@ struct event {
     struct heap_node node;
     uint64_t at, seq;
     enum event_kind kind;
-    unsigned provider;
+    unsigned who; /* provider or actor */
     qos_conn conn;
     struct event *next_free;
 };
 
-struct server {
-    unsigned bears;   /* sockets it accepts: may be fewer than the account's */
-    unsigned sockets; /* as the server counts them */
-    uint64_t latency_us, us_per_article;
-    unsigned missing, spoilt, declined, breaking, slow_open; /* permille */
-    bool refuses, silent, locked;
+enum habit {
+    HABIT_TRICKLE, /* one thing or another, now and then in dozens */
+    HABIT_READER,  /* a window ahead of a demand; pauses, and seeks that cancel all of it */
+    HABIT_JOB,     /* a window of articles, kept full */
+    HABIT_SWEEP,   /* STATs in floods */
+};
+#define HABITS 4
+
+struct actor {
+    enum habit habit;
+    enum traffic_class class;
+    uint64_t stream;
+    unsigned window;
+    unsigned period_us;
+    bool pausing;
 };
 
 struct sim {
-    struct qos *q;
-    struct model m;
+    struct stage stage;
     struct qos_config cfg;
-    struct qos_limits limits;
+    struct dice dice;
+    struct story *story;
     struct server servers[QOS_PROVIDERS];
+    struct actor actors[ACTORS];
+    unsigned nactors, names;
     struct heap events;
     struct event pool[EVENTS], *free;
-    uint64_t seq, rng, now, facts, facts_most, seed;
-    unsigned most_waiting;
-    bool ending;
+    uint64_t seq;
 };
-
-static uint64_t dice(struct sim *s)
-{
-    uint64_t z = s->rng += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-static unsigned up_to(struct sim *s, unsigned n)
-{
-    return n ? (unsigned)(dice(s) % n) : 0;
-}
-
-static bool chance(struct sim *s, unsigned permille)
-{
-    return up_to(s, 1000) < permille;
-}
 
 static bool event_before(const struct heap_node *a, const struct heap_node *b)
 {
@@ -79,289 +69,328 @@ static bool event_before(const struct heap_node *a, const struct heap_node *b)
     return x->at != y->at ? x->at < y->at : x->seq < y->seq;
 }
 
-static void plan(struct sim *s, uint64_t in, enum event_kind kind, unsigned provider, qos_conn conn)
+static void plan(struct sim *s, uint64_t in, enum event_kind kind, unsigned who, qos_conn conn)
 {
     struct event *e = s->free;
     if (!e) {
-        snprintf(s->m.wrong, sizeof(s->m.wrong), "the simulation's event table is full");
+        model_fault(&s->stage.m, "the simulation's event table is full");
         return;
     }
     s->free = e->next_free;
     *e = (struct event){
-        .at = s->now + in, .seq = s->seq++, .kind = kind, .provider = provider, .conn = conn};
+        .at = s->stage.now + in, .seq = s->seq++, .kind = kind, .who = who, .conn = conn};
     heap_push(&s->events, &e->node);
 }
 
-/* --- configuration ----------------------------------------------------------------------------- */
-
-static void make_classes(struct sim *s, struct qos_config *c, unsigned total)
+static void tell(struct sim *s, struct step st, const struct qos_config *cfg)
 {
-    unsigned left = total;
-    for (unsigned i = 0; i < TRAFFIC_CLASSES; i++) {
-        struct qos_class_config *k = &c->classes[i];
-        k->guaranteed = up_to(s, left / 2 + 2);
-        if (k->guaranteed > left)
-            k->guaranteed = left;
-        left -= k->guaranteed;
-        k->burst = k->guaranteed + up_to(s, total - k->guaranteed + 1);
-        k->burst = k->burst ? k->burst : 1;
-        k->weight = chance(s, 300) ? 1 + up_to(s, 50) : 0;
-        k->per_stream = chance(s, 250) ? 1 + up_to(s, 6) : 0;
+    st.at = s->stage.now;
+    if (s->story)
+        story_add(s->story, &st, cfg);
+    if (!s->stage.m.wrong[0])
+        stage_do(&s->stage, &st, cfg);
+}
+
+static void on_order(void *arg, const struct qos_order *o, bool joins)
+{
+    struct sim *s = arg;
+    struct server *v = &s->servers[o->provider < QOS_PROVIDERS ? o->provider : 0];
+    if (o->kind == QOS_OPEN)
+        plan(s, world_open_time(&s->dice, v), EV_CONNECTED, o->provider, o->conn);
+    else if (o->kind == QOS_CLOSE)
+        plan(s, dice_below(&s->dice, 20000), EV_CLOSED, o->provider, o->conn);
+    else if (o->kind == QOS_START && !joins) {
+        v->sending++;
+        uint64_t bytes = 500000 + dice_below(&s->dice, 300000);
+        if (s->stage.m.ops[(uintptr_t)o->cookie % MODEL_OPS].want.verb != SEGMENT_BODY)
+            bytes = 100;
+        qos_time in =
+            v->weather == WEATHER_SILENT ? 5 * SECOND : world_answer_time(&s->dice, v, bytes, true);
+        plan(s, in, EV_ANSWER, o->provider, o->conn);
     }
 }
 
-static void make_config(struct sim *s, struct qos_config *c, bool resize)
+/* --- who wants what ---------------------------------------------------------------------------- */
+
+static void make_actor(struct sim *s, struct actor *a, unsigned i, bool rivals)
 {
-    unsigned sum = 0;
-    if (!resize) {
-        *c = (struct qos_config){.nproviders = 1 + up_to(s, 8)};
-        c->attempts = up_to(s, 5);
-        c->backoff_us = 100000 + up_to(s, 400000);
-        c->backoff_max_us = 2 * SECOND + up_to(s, 10 * SECOND);
-        c->probe_us = SECOND + up_to(s, 20 * SECOND);
-        c->idle_us = SECOND + up_to(s, 60 * SECOND);
-        c->linger_us = 2 * SECOND;
+    struct dice *d = &s->dice;
+    *a = (struct actor){.habit = (enum habit)dice_below(d, HABITS),
+                        .class = (enum traffic_class)dice_below(d, TRAFFIC_CLASSES),
+                        .stream = i,
+                        .window = 1 + dice_below(d, 40),
+                        .period_us = 1000 + dice_below(d, 50000)};
+    if (rivals) { /* alike, and never satisfied */
+        a->habit = HABIT_JOB;
+        a->class = s->actors[0].class;
+        a->window = 25;
     }
-    for (unsigned i = 0; i < c->nproviders; i++) {
-        struct qos_provider_config *p = &c->providers[i];
-        if (resize && chance(s, 500)) {
-            sum += p->connections;
+    if (a->habit == HABIT_READER)
+        a->class = TRAFFIC_STREAMING;
+    if (a->habit == HABIT_SWEEP) {
+        a->class = TRAFFIC_HEALTH;
+        a->window *= 3;
+    }
+}
+
+static void submit(struct sim *s, struct qos_want w)
+{
+    struct dice *d = &s->dice;
+    w.bytes = dice_chance(d, 500) ? 100000 + dice_below(d, 900000) : 0;
+    w.age = dice_chance(d, 300) ? 2000 : 0;
+    if (dice_chance(d, 100))
+        w.deadline = s->stage.now + dice_below(d, 4 * SECOND);
+    tell(s, (struct step){.kind = STEP_SUBMIT, .op = ++s->names, .want = w}, NULL);
+}
+
+static void trickle(struct sim *s)
+{
+    struct dice *d = &s->dice;
+    enum traffic_class class = (enum traffic_class)dice_below(d, TRAFFIC_CLASSES);
+    for (unsigned n = dice_chance(d, 50) ? dice_below(d, 60) : 1; n; n--) {
+        bool streaming = class == TRAFFIC_STREAMING;
+        struct qos_want w = {.class = class,
+                             .urgency = (enum urgency)(streaming ? dice_below(d, 3) : 0),
+                             .verb =
+                                 (enum segment_verb)(dice_chance(d, 300) ? dice_below(d, 3) : 0),
+                             .stream = dice_below(d, STAGE_STREAMS)};
+        submit(s, w);
+    }
+}
+
+/** What there is of its stream; the first of them that is no demand. */
+static unsigned count_own(const struct sim *s, const struct actor *a, unsigned *first,
+                          unsigned *demands)
+{
+    const struct model *m = &s->stage.m;
+    unsigned n = 0;
+    *first = MODEL_OPS;
+    *demands = 0;
+    for (unsigned i = 0; i < m->nops; i++) {
+        const struct model_op *op = &m->ops[i];
+        if (op->state == MODEL_NONE || op->want.class != a->class || op->want.stream != a->stream)
             continue;
-        }
-        *p = (struct qos_provider_config){.connections = 1 + up_to(s, 20),
-                                          .tier = up_to(s, 3),
-                                          .weight = up_to(s, 4),
-                                          .pipelining = up_to(s, 7)};
-        if (chance(s, 250))
-            p->retention_us = 1000;
-        if (chance(s, 80) && i)
-            p->connections = 0;
-        sum += p->connections;
+        n++;
+        if (op->want.urgency == URGENCY_DEMAND)
+            ++*demands;
+        else if (*first == MODEL_OPS)
+            *first = i;
     }
-    if (!sum) {
-        c->providers[0].connections = 1;
-        sum = 1;
-    }
-    c->total = chance(s, 400) ? 1 + up_to(s, sum) : 0;
-    unsigned total = c->total && c->total < sum ? c->total : sum;
-    c->reserve = chance(s, 200) ? up_to(s, total / 2 + 1) : 0;
-    c->reserve = c->reserve < total ? c->reserve : 0;
-    make_classes(s, c, total);
+    return n;
 }
 
-static void make_server(struct sim *s, unsigned i)
+static void seek(struct sim *s, const struct actor *a)
 {
-    struct server *v = &s->servers[i];
-    unsigned sockets = v->sockets, most = s->cfg.providers[i].connections;
-    *v = (struct server){.sockets = sockets,
-                         .bears = chance(s, 300) ? 1 + up_to(s, most + 1) : 100,
-                         .latency_us = 500 + up_to(s, 80000),
-                         .us_per_article = 1000 + up_to(s, 60000)};
-    v->missing = chance(s, 500) ? up_to(s, 700) : 0;
-    v->spoilt = chance(s, 300) ? up_to(s, 200) : 0;
-    v->declined = chance(s, 200) ? up_to(s, 200) : 0;
-    v->breaking = chance(s, 300) ? up_to(s, 150) : 0;
-    v->slow_open = chance(s, 200) ? up_to(s, 300) : 0;
+    const struct model *m = &s->stage.m;
+    for (unsigned i = 0; i < m->nops && !m->wrong[0]; i++) {
+        const struct model_op *op = &m->ops[i];
+        if (op->state != MODEL_NONE && op->want.class == a->class && op->want.stream == a->stream)
+            tell(s, (struct step){.kind = STEP_CANCEL, .op = s->stage.names[i]}, NULL);
+    }
+}
+
+static void refill(struct sim *s, struct actor *a)
+{
+    unsigned first, demands, n = count_own(s, a, &first, &demands);
+    bool reads = a->habit == HABIT_READER;
+    if (reads && !demands && first != MODEL_OPS) /* the reader caught up */
+        tell(s, (struct step){.kind = STEP_PROMOTE, .op = s->stage.names[first]}, NULL);
+    for (; n < a->window && s->stage.m.live < STAGE_OPS && !s->stage.m.wrong[0]; n++) {
+        struct qos_want w = {.class = a->class,
+                             .urgency = reads && n ? URGENCY_READAHEAD : URGENCY_DEMAND,
+                             .verb = a->habit == HABIT_SWEEP ? SEGMENT_STAT : SEGMENT_BODY,
+                             .stream = a->stream};
+        submit(s, w);
+    }
+}
+
+static void act(struct sim *s, unsigned who)
+{
+    struct actor *a = &s->actors[who];
+    struct dice *d = &s->dice;
+    plan(s, dice_chance(d, 20) ? dice_below(d, 3 * SECOND) : 1 + dice_below(d, a->period_us),
+         EV_ACT, who, 0);
+    if (a->habit == HABIT_TRICKLE) {
+        trickle(s);
+        return;
+    }
+    if (dice_chance(d, 30))
+        a->pausing = !a->pausing;
+    if (a->habit == HABIT_READER && dice_chance(d, 30))
+        seek(s, a);
+    if (!a->pausing || a->habit == HABIT_JOB)
+        refill(s, a);
 }
 
 /* --- what happens ------------------------------------------------------------------------------ */
 
-static uint64_t answer_time(struct sim *s, const struct server *v, bool first)
-{
-    uint64_t us = v->us_per_article / 2 + up_to(s, (unsigned)v->us_per_article + 1);
-    return us + (first ? v->latency_us : 0) + (chance(s, 10) ? 20 * us : 0);
-}
-
-static void drain(struct sim *s)
-{
-    struct qos_order o;
-    unsigned guard = 0;
-    model_look(&s->m, s->q, s->now);
-    while (!s->m.wrong[0] && qos_next(s->q, s->now, &o)) {
-        if (++guard > 100000) {
-            snprintf(s->m.wrong, sizeof(s->m.wrong), "orders without end");
-            return;
-        }
-        bool joins = o.kind == QOS_START && s->m.conns[model_conn_index(o.conn)].n > 0;
-        model_order(&s->m, s->q, &o);
-        struct server *v = &s->servers[o.provider];
-        if (o.kind == QOS_OPEN)
-            plan(s, chance(s, v->slow_open) ? 3 * SECOND : v->latency_us * 3, EV_CONNECTED,
-                 o.provider, o.conn);
-        else if (o.kind == QOS_START && !joins)
-            plan(s, v->silent ? 5 * SECOND : answer_time(s, v, true), EV_ANSWER, o.provider,
-                 o.conn);
-        else if (o.kind == QOS_CLOSE)
-            plan(s, up_to(s, 20000), EV_CLOSED, o.provider, o.conn);
-    }
-    model_look(&s->m, s->q, s->now);
-    if (!s->m.wrong[0])
-        model_quiet(&s->m, s->q);
-    if (!s->m.wrong[0] && s->facts % 64 == 0) {
-        const char *wrong = qos_check(s->q);
-        if (wrong)
-            snprintf(s->m.wrong, sizeof(s->m.wrong), "qos_check: %s", wrong);
-    }
-}
-
-static void submit(struct sim *s)
-{
-    unsigned i = model_place(&s->m);
-    if (s->ending)
-        return;
-    plan(s, up_to(s, chance(s, 100) ? 3 * SECOND : 8000), EV_SUBMIT, 0, 0);
-    unsigned n = chance(s, 50) ? up_to(s, 60) : 1;
-    enum traffic_class class = (enum traffic_class)up_to(s, TRAFFIC_CLASSES);
-    for (; n && i < MODEL_OPS && s->m.live < OPS; n--, i = model_place(&s->m)) {
-        struct qos_want w = {.class = class,
-                             .urgency =
-                                 (enum urgency)(class == TRAFFIC_STREAMING ? up_to(s, 3) : 0),
-                             .verb = class == TRAFFIC_HEALTH ? SEGMENT_STAT : SEGMENT_BODY,
-                             .stream = up_to(s, STREAMS),
-                             .bytes = chance(s, 500) ? 100000 + up_to(s, 900000) : 0,
-                             .age = chance(s, 300) ? 2000 : 0,
-                             .cookie = (void *)(uintptr_t)i};
-        if (chance(s, 200))
-            w.deadline = s->now + up_to(s, 4 * SECOND);
-        qos_op op;
-        s->facts++;
-        if (qos_submit(s->q, s->now, &w, &op)) {
-            snprintf(s->m.wrong, sizeof(s->m.wrong), "a table is full that is not");
-            return;
-        }
-        model_submitted(&s->m, i, op, &w);
-    }
-}
-
 static void resize(struct sim *s)
 {
     struct qos_config c = s->cfg;
-    make_config(s, &c, true);
-    if (qos_resize(s->q, s->now, &c)) {
-        snprintf(s->m.wrong, sizeof(s->m.wrong), "a good configuration is refused");
-        return;
-    }
-    s->cfg = c;
-    model_resized(&s->m, &c);
-}
-
-static void meddle(struct sim *s)
-{
-    if (s->ending)
-        return;
-    plan(s, up_to(s, 400000), EV_MEDDLE, 0, 0);
-    unsigned i = up_to(s, MODEL_OPS), p = up_to(s, s->cfg.nproviders);
-    struct model_op *op = &s->m.ops[i];
-    switch (up_to(s, 12)) {
-    case 0:
-        s->servers[p].refuses = chance(s, 400);
-        break;
-    case 1:
-        s->servers[p].silent = chance(s, 300);
-        break;
-    case 2:
-        make_server(s, p);
-        break;
-    case 3:
-        s->servers[p].locked = chance(s, 100);
-        break;
-    case 4:
-        if (chance(s, 100))
-            resize(s);
-        break;
-    case 5: { /* late facts about what has long ended must be harmless */
-        qos_op_done(s->q, s->now, dice(s), QOS_OK, 1);
-        qos_conn_ready(s->q, s->now, dice(s) & 0xff);
-        qos_cancel(s->q, s->now, dice(s) & 0xffff);
-        break;
-    }
-    default:
-        if (op->state == MODEL_NONE)
-            break;
-        if (chance(s, 600)) {
-            uint64_t deadline = chance(s, 300) ? s->now + 1 + up_to(s, 2 * SECOND) : 0;
-            enum urgency u = (enum urgency)up_to(s, 3);
-            qos_promote(s->q, s->now, op->handle, u, deadline);
-            model_promoted(&s->m, i, u, deadline);
-        } else {
-            qos_cancel(s->q, s->now, op->handle);
-            model_cancelled(&s->m, i);
-        }
-    }
+    world_config(&s->dice, &c, true);
+    bool bad = dice_chance(&s->dice, 100);
+    if (bad)
+        world_config_spoil(&s->dice, &c);
+    else
+        s->cfg = c;
+    tell(s, (struct step){.kind = STEP_RESIZE}, &c);
 }
 
 static void gone(struct sim *s, unsigned index, enum qos_gone why, bool seen)
 {
-    struct model_conn *c = &s->m.conns[index];
-    unsigned p = c->provider;
-    qos_conn handle = c->handle;
-    model_gone(&s->m, index, why, seen);
+    const struct model_conn *c = &s->stage.m.conns[index];
+    struct server *v = &s->servers[c->provider];
+    if (c->n)
+        v->sending -= v->sending > 0;
     if (seen)
-        s->servers[p].sockets -= s->servers[p].sockets > 0;
+        v->sockets -= v->sockets > 0;
     else
-        plan(s, up_to(s, GHOST_MAX), EV_GHOST_GONE, p, 0);
-    qos_conn_gone(s->q, s->now, handle, why, seen, (uint32_t)dice(s));
+        plan(s, dice_below(&s->dice, GHOST_MAX), EV_GHOST_GONE, c->provider, 0);
+    tell(s,
+         (struct step){.kind = STEP_GONE,
+                       .provider = c->provider,
+                       .nth = s->stage.nth[index],
+                       .why = why,
+                       .seen = seen,
+                       .dice = (uint32_t)dice_next(&s->dice)},
+         NULL);
+}
+
+/** The server, or a router before it, restarts. */
+static void reset_all(struct sim *s, unsigned p)
+{
+    for (unsigned i = 0; i < s->stage.m.nconns && !s->stage.m.wrong[0]; i++) {
+        const struct model_conn *c = &s->stage.m.conns[i];
+        if (c->state == MODEL_READY && c->provider == p)
+            gone(s, i, c->n ? QOS_GONE_BROKEN : QOS_GONE_STALE, dice_chance(&s->dice, 500));
+    }
+}
+
+static void meddle_op(struct sim *s)
+{
+    struct dice *d = &s->dice;
+    unsigned i = dice_below(d, s->stage.m.nops + 1);
+    if (i == s->stage.m.nops || s->stage.m.ops[i].state == MODEL_NONE)
+        return;
+    struct step st = {.kind = STEP_CANCEL, .op = s->stage.names[i]};
+    if (dice_chance(d, 600)) {
+        st.kind = STEP_PROMOTE;
+        st.urgency = (enum urgency)dice_below(d, 3);
+        if (dice_chance(d, 300))
+            st.deadline = s->stage.now + 1 + dice_below(d, 2 * SECOND);
+    }
+    tell(s, st, NULL);
+}
+
+static void meddle(struct sim *s)
+{
+    struct dice *d = &s->dice;
+    unsigned p = dice_below(d, s->cfg.nproviders), a = dice_below(d, s->nactors);
+    struct server *v = &s->servers[p];
+    plan(s, dice_below(d, 400000), EV_MEDDLE, 0, 0);
+    switch (dice_below(d, 14)) {
+    case 0:
+        v->weather = dice_chance(d, 400) ? WEATHER_REFUSES : WEATHER_FINE;
+        break;
+    case 1:
+        v->weather = dice_chance(d, 300) ? WEATHER_SILENT : WEATHER_FINE;
+        break;
+    case 2:
+        world_server(d, v, s->cfg.providers[p].connections);
+        break;
+    case 3:
+        v->weather = dice_chance(d, 100) ? WEATHER_LOCKED : WEATHER_FINE;
+        break;
+    case 4:
+        if (dice_chance(d, 150))
+            resize(s);
+        break;
+    case 5:
+        tell(s, (struct step){.kind = STEP_STRAY, .dice = (uint32_t)dice_next(d)}, NULL);
+        break;
+    case 6:
+        if (dice_chance(d, 200))
+            reset_all(s, p);
+        break;
+    case 7:
+        if (dice_chance(d, 200)) /* the ceiling nobody was told of moves */
+            v->bears = 1 + dice_below(d, s->cfg.providers[p].connections + 2);
+        break;
+    case 8:
+        if (dice_chance(d, 200))
+            make_actor(s, &s->actors[a], a, false);
+        break;
+    default:
+        meddle_op(s);
+    }
 }
 
 static void connected(struct sim *s, unsigned index)
 {
-    struct model_conn *c = &s->m.conns[index];
+    struct model_conn *c = &s->stage.m.conns[index];
     struct server *v = &s->servers[c->provider];
     v->sockets++;
-    if (v->refuses || v->silent)
-        gone(s, index, v->refuses ? QOS_GONE_REFUSED : QOS_GONE_SILENT, chance(s, 500));
-    else if (v->locked)
+    if (v->weather == WEATHER_REFUSES)
+        gone(s, index, QOS_GONE_REFUSED, dice_chance(&s->dice, 500));
+    else if (v->weather == WEATHER_SILENT)
+        gone(s, index, QOS_GONE_SILENT, dice_chance(&s->dice, 500));
+    else if (v->weather == WEATHER_LOCKED)
         gone(s, index, QOS_GONE_LOGIN, true);
     else if (v->sockets > v->bears)
         gone(s, index, QOS_GONE_LIMIT, true);
     else {
-        model_ready(&s->m, index);
-        qos_conn_ready(s->q, s->now, c->handle);
-        if (chance(s, 100))
-            plan(s, up_to(s, 20 * SECOND), EV_PEER_CLOSES, c->provider, c->handle);
+        if (dice_chance(&s->dice, 100))
+            plan(s, dice_below(&s->dice, 20 * SECOND), EV_PEER_CLOSES, c->provider, c->handle);
+        tell(s,
+             (struct step){.kind = STEP_READY, .provider = c->provider, .nth = s->stage.nth[index]},
+             NULL);
     }
-}
-
-/* An article is or is not there, the same at each asking. */
-static enum qos_outcome outcome(struct sim *s, const struct server *v, qos_op op, unsigned p)
-{
-    unsigned fate = (unsigned)((op * 0x9e3779b97f4a7c15u >> 20) + p * 377u) % 1000;
-    if (fate < v->missing)
-        return QOS_NOT_HERE;
-    if (fate < v->missing + v->spoilt)
-        return QOS_SPOILT;
-    if (chance(s, v->declined))
-        return QOS_DECLINED;
-    return chance(s, 5) ? QOS_NO_ROOM : QOS_OK;
 }
 
 static void answered(struct sim *s, unsigned index)
 {
-    struct model_conn *c = &s->m.conns[index];
+    struct model_conn *c = &s->stage.m.conns[index];
     struct server *v = &s->servers[c->provider];
-    if (v->silent || chance(s, v->breaking)) {
+    struct dice *d = &s->dice;
+    qos_conn handle = c->handle;
+    if (v->weather == WEATHER_SILENT || dice_chance(d, v->breaking)) {
         static const enum qos_gone ways[] = {QOS_GONE_BROKEN, QOS_GONE_SILENT, QOS_GONE_STALE,
                                              QOS_GONE_LIMIT};
-        gone(s, index, v->silent ? QOS_GONE_SILENT : ways[up_to(s, 4)], chance(s, 500));
+        enum qos_gone why = v->weather == WEATHER_SILENT ? QOS_GONE_SILENT : ways[dice_below(d, 4)];
+        gone(s, index, why, dice_chance(d, 500));
         return;
     }
-    unsigned i = c->ops[0];
-    enum qos_outcome how = outcome(s, v, s->m.ops[i].handle, c->provider);
-    qos_op handle = s->m.ops[i].handle;
-    model_done(&s->m, i, how);
-    qos_op_done(s->q, s->now, handle, how, how == QOS_OK ? 500000 + up_to(s, 300000) : 100);
-    if (c->n)
-        plan(s, answer_time(s, v, false), EV_ANSWER, c->provider, c->handle);
+    const struct model_op *op = &s->stage.m.ops[c->ops[0]];
+    bool body = op->want.verb == SEGMENT_BODY;
+    enum qos_outcome how = world_outcome(d, v, op->handle, c->provider);
+    if (!body && (how == QOS_SPOILT || how == QOS_NO_ROOM))
+        how = QOS_OK;
+    uint64_t bytes = how == QOS_OK && body ? 500000 + dice_below(d, 300000) : 100;
+    v->sending -= v->sending > 0;
+    bool more = c->n > 1; /* already on the wire; what the answer makes room for plans its own */
+    tell(s,
+         (struct step){.kind = STEP_ANSWER,
+                       .provider = c->provider,
+                       .nth = s->stage.nth[index],
+                       .how = how,
+                       .bytes = bytes},
+         NULL);
+    if (!more || c->state != MODEL_READY || c->handle != handle || !c->n)
+        return;
+    bool next_body = s->stage.m.ops[c->ops[0]].want.verb == SEGMENT_BODY;
+    v->sending++;
+    plan(s, world_answer_time(d, v, next_body ? 500000 + dice_below(d, 300000) : 100, false),
+         EV_ANSWER, c->provider, handle);
 }
 
 static void happen(struct sim *s, const struct event *e)
 {
     unsigned index = model_conn_index(e->conn);
-    struct model_conn *c = &s->m.conns[index];
+    struct model_conn *c = &s->stage.m.conns[index];
     bool here = e->conn && c->state != MODEL_ABSENT && c->handle == e->conn;
     switch (e->kind) {
-    case EV_SUBMIT:
-        submit(s);
+    case EV_ACT:
+        act(s, e->who);
         break;
     case EV_MEDDLE:
         meddle(s);
@@ -371,7 +400,7 @@ static void happen(struct sim *s, const struct event *e)
             connected(s, index);
         break;
     case EV_ANSWER:
-        if (here && c->n)
+        if (here && c->state == MODEL_READY && c->n)
             answered(s, index);
         break;
     case EV_PEER_CLOSES:
@@ -380,10 +409,10 @@ static void happen(struct sim *s, const struct event *e)
         break;
     case EV_CLOSED:
         if (here && c->state == MODEL_CLOSING)
-            gone(s, index, QOS_GONE_CLOSED, chance(s, 700));
+            gone(s, index, QOS_GONE_CLOSED, dice_chance(&s->dice, 700));
         break;
     case EV_GHOST_GONE:
-        s->servers[e->provider].sockets -= s->servers[e->provider].sockets > 0;
+        s->servers[e->who].sockets -= s->servers[e->who].sockets > 0;
         break;
     }
 }
@@ -392,99 +421,89 @@ static void happen(struct sim *s, const struct event *e)
 static void check_servers(struct sim *s)
 {
     for (unsigned p = 0; p < s->cfg.nproviders; p++) {
-        if (s->servers[p].sockets > model_sockets(&s->m, p) && !s->m.wrong[0])
-            snprintf(s->m.wrong, sizeof(s->m.wrong),
-                     "I1: server %u counts %u sockets, more than are accounted for", p,
-                     s->servers[p].sockets);
+        if (s->servers[p].sockets > model_sockets(&s->stage.m, p))
+            model_fault(&s->stage.m, "I1: server %u counts %u sockets, more than are accounted for",
+                        p, s->servers[p].sockets);
     }
 }
 
-static bool step(struct sim *s)
+static bool go_on(struct sim *s)
 {
-    uint64_t wake = qos_wake(s->q);
+    uint64_t wake = qos_wake(s->stage.q);
     struct event *e = (struct event *)s->events.top;
     if (!e && wake == UINT64_MAX)
         return false;
-    s->facts++;
     if (!e || wake < e->at) {
-        s->now = wake > s->now ? wake : s->now;
+        stage_wake(&s->stage, wake);
     } else {
         heap_del(&s->events, &e->node);
-        s->now = e->at;
-        model_look(&s->m, s->q, s->now);
+        s->stage.now = e->at;
+        model_look(&s->stage.m, s->stage.q, e->at);
         happen(s, e);
         e->next_free = s->free;
         s->free = e;
     }
-    drain(s);
     check_servers(s);
-    return !s->m.wrong[0];
+    return !s->stage.m.wrong[0];
 }
 
-/* Every provider works again: whatever has no deadline must come to its end. */
-static void settle(struct sim *s)
+static struct sim *sim_new(uint64_t seed, struct story *story)
 {
-    s->ending = true;
-    for (unsigned p = 0; p < s->cfg.nproviders; p++)
-        s->servers[p] = (struct server){.sockets = s->servers[p].sockets,
-                                        .bears = 1000,
-                                        .latency_us = 20000,
-                                        .us_per_article = 10000};
-    uint64_t until = s->now + SETTLE;
-    while (s->m.live && s->now < until && step(s))
-        ;
-    if (s->m.live && !s->m.wrong[0])
-        snprintf(s->m.wrong, sizeof(s->m.wrong), "I7: %u operations never end", s->m.live);
-    if (s->m.wrong[0])
-        return;
-    qos_shut(s->q, s->now);
-    s->m.shut = true;
-    drain(s);
-    while (step(s))
-        ;
-    struct qos_stats st;
-    qos_stats(s->q, &st);
-    for (unsigned p = 0; p < st.nproviders && !s->m.wrong[0]; p++) {
-        if (st.providers[p].sockets)
-            snprintf(s->m.wrong, sizeof(s->m.wrong), "a socket outlives qos_shut()");
-    }
-}
-
-void sim_run(uint64_t seed, uint64_t facts, struct sim_result *out)
-{
-    memset(out, 0, sizeof(*out));
     struct sim *s = calloc(1, sizeof(*s));
     if (!s)
         abort();
-    s->seed = seed;
-    s->rng = seed * 0x2545f4914f6cdd1du + 1;
-    s->limits = (struct qos_limits){.ops = OPS, .conns = MODEL_CONNS - 2, .streams = STREAMS * 3};
+    dice_init(&s->dice, seed);
     heap_init(&s->events, event_before);
     for (unsigned i = 0; i < EVENTS; i++) {
         s->pool[i].next_free = s->free;
         s->free = &s->pool[i];
     }
-    make_config(s, &s->cfg, false);
-    for (unsigned i = 0; i < s->cfg.nproviders; i++)
-        make_server(s, i);
-    s->q = qos_new(&s->cfg, &s->limits);
-    if (!s->q)
-        abort();
-    model_init(&s->m, &s->cfg);
-    model_look(&s->m, s->q, 0);
-    plan(s, 0, EV_SUBMIT, 0, 0);
+    world_config(&s->dice, &s->cfg, false);
+    for (unsigned i = 0; i < QOS_PROVIDERS; i++)
+        world_server(&s->dice, &s->servers[i], i < 8 ? s->cfg.providers[i].connections : 1);
+    bool rivals = dice_chance(&s->dice, 200);
+    s->nactors = 1 + dice_below(&s->dice, ACTORS);
+    for (unsigned i = 0; i < s->nactors; i++)
+        make_actor(s, &s->actors[i], i, rivals);
+    s->story = story;
+    if (story)
+        story_init(story, &s->cfg);
+    stage_init(&s->stage, &s->cfg);
+    s->stage.order = on_order;
+    s->stage.arg = s;
+    for (unsigned i = 0; i < s->nactors; i++)
+        plan(s, dice_below(&s->dice, 100000), EV_ACT, i, 0);
     plan(s, 0, EV_MEDDLE, 0, 0);
-    while (s->facts < facts && step(s))
+    return s;
+}
+
+void sim_run(uint64_t seed, uint64_t facts, struct sim_result *out, struct story *story)
+{
+    struct sim *s = sim_new(seed, story);
+    const struct model *m = &s->stage.m;
+    while (s->stage.facts < facts && go_on(s))
         ;
-    if (!s->m.wrong[0])
-        settle(s);
-    *out = (struct sim_result){
-        .facts = s->facts, .orders = s->m.orders, .hash = s->m.hash, .virtual_us = s->now};
-    memcpy(out->ends, s->m.ends, sizeof(out->ends));
-    if (s->m.wrong[0])
+    s->stage.order = NULL;
+    tell(s, (struct step){.kind = STEP_PASS}, NULL); /* the story goes on until here */
+    if (!m->wrong[0])
+        stage_settle(&s->stage);
+    *out = (struct sim_result){.facts = s->stage.facts,
+                               .wakes = s->stage.wakes,
+                               .orders = m->orders,
+                               .hash = m->hash,
+                               .virtual_us = s->stage.now,
+                               .nproviders = s->cfg.nproviders};
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
+        out->cuts += m->counts.cuts[c];
+        for (unsigned v = 0; v <= QOS_REJECTED; v++)
+            out->ends[v] += m->counts.ends[c][v];
+    }
+    if (m->wrong[0]) {
+        snprintf(out->wrong, sizeof(out->wrong), "%s", m->wrong);
         snprintf(out->report, sizeof(out->report), "seed %llu, fact %llu, %.6f s: %s",
-                 (unsigned long long)seed, (unsigned long long)s->facts, (double)s->now / 1e6,
-                 s->m.wrong);
-    qos_free(s->q);
+                 (unsigned long long)seed, (unsigned long long)s->stage.facts,
+                 (double)s->stage.now / 1e6, m->wrong);
+    }
+    stage_fini(&s->stage);
     free(s);
 }
