@@ -202,7 +202,7 @@ static int host_set(const struct config_key *k, const char *value, char **at, ch
     const char *colon = strchr(value, ':');
     size_t len = strlen(value);
 
-    if (!len || len >= sizeof(host) || strpbrk(value, " \t/@")) {
+    if (!len || len >= sizeof(host) || strpbrk(value, " \t/@") || strcmp(value, "[]") == 0) {
         snprintf(err, errlen,
                  "%s = '%s' is not a host; write a name or an address, such as "
                  "news.example.net%s",

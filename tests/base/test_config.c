@@ -226,6 +226,9 @@ START_TEST(hosts_with_a_port_or_blanks_are_refused)
     refused(
         "[provider a]\nhost = news.example.net:119\n",
         "t.conf:2: host = 'news.example.net:119' holds a port; give it a line of its own: port = 119");
+    refused("[provider a]\nhost = []\n",
+            "t.conf:2: host = '[]' is not a host; write a name or an address, such as "
+            "news.example.net");
     refused("[provider a]\nhost = a b\n",
             "t.conf:2: host = 'a b' is not a host; write a name or an "
             "address, such as news.example.net");
