@@ -4,6 +4,7 @@
 /* What an answer that brings little is worth of a turn: a round trip is not free. Sixteen go in one round, so
  * that a job of ten thousand STATs, or of articles that are all missing, keeps nobody waiting for longer. */
 #define SHORT_ANSWER     16384u
+#define MOST_BYTES       (UINT64_C(1) << 40) /* a figure that wraps would turn the turns around */
 
 qos_conn qos_conn_handle(const struct qos *q, const struct conn *c)
 {
@@ -215,7 +216,7 @@ void qos_conn_rest(struct qos *q, struct conn *c)
 uint64_t qos_op_cost(const struct op *op)
 {
     if (op->want.bytes)
-        return op->want.bytes;
+        return op->want.bytes < MOST_BYTES ? op->want.bytes : MOST_BYTES;
     return op->want.verb == SEGMENT_BODY ? ORDINARY_ARTICLE : SHORT_ANSWER;
 }
 
@@ -224,18 +225,19 @@ uint64_t qos_op_cost(const struct op *op)
 static uint64_t charge(const struct op *op)
 {
     uint64_t full = qos_op_cost(op), usual = op->stream->usual;
-    return op->want.verb == SEGMENT_BODY && usual && usual < full ? usual : full;
+    if (op->want.verb == SEGMENT_BODY && usual && usual < full)
+        full = usual;
+    return full > SHORT_ANSWER ? full : SHORT_ANSWER;
 }
 
 void qos_conn_brought(struct qos *q, struct op *op, uint64_t bytes)
 {
-    const uint64_t most = UINT64_C(1) << 40; /* a figure that wraps would turn the turns around */
-    uint64_t worth = bytes < most ? bytes : most, charged = op->charge < most ? op->charge : most;
+    uint64_t worth = bytes < MOST_BYTES ? bytes : MOST_BYTES;
     struct stream *s = op->stream;
     worth = worth > SHORT_ANSWER ? worth : SHORT_ANSWER;
     if (!bytes)
         return;
-    qos_stream_charge(q, s, (int64_t)worth - (int64_t)charged);
+    qos_stream_charge(q, s, (int64_t)worth - (int64_t)op->charge);
     if (op->want.verb == SEGMENT_BODY)
         s->usual = s->usual ? s->usual - s->usual / 8 + worth / 8 : worth;
 }
@@ -261,7 +263,7 @@ void qos_conn_send(struct qos *q, struct conn *c, struct op *op)
     carrier_in(q, c);
     qos_cut_consider(q, c);
     p->shares[c->class].started++;
-    qos_stream_charge(q, s, (int64_t)op->charge);
+    qos_stream_sent(q, s, op->charge);
     if (more)
         qos_stream_hold(q, s, +1);
 }

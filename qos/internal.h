@@ -176,6 +176,7 @@ struct class
     uint64_t turn;
     uint32_t claims; /* it is below its guarantee, and what waits got no slot at these providers */
     unsigned uncovered; /* how much waits, no connection being opened for it */
+    uint64_t level;  /* what the stream that was sent something last had been served */
     qos_time claimed;   /* since when there are claims */
     uint64_t cut;
     uint64_t granted_guarantee, granted_burst;
@@ -233,7 +234,9 @@ struct stream *qos_stream_find(struct qos *q, enum traffic_class class, uint64_t
 void qos_stream_get(struct stream *s);
 void qos_stream_put(struct qos *q, struct stream *s);
 
-/** `bytes` more (or less) were brought for it. */
+/** Something was sent that is charged so much: it has had its turn. */
+void qos_stream_sent(struct qos *q, struct stream *s, uint64_t bytes);
+/** `bytes` more (or less) than it was charged were brought for it. */
 void qos_stream_charge(struct qos *q, struct stream *s, int64_t bytes);
 
 /** One connection more (+1) or less (-1) carries it or is opened for it. */

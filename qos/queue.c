@@ -7,7 +7,8 @@
  * something to send one quantum, and a stream that has overdrawn its quantum sits out rounds until it is
  * paid for. Kept as a ring, that needs a walk past everyone who sits out or cannot use the provider at
  * hand. It is kept as a heap instead: `served / QUANTUM` is the round a stream has used up, the lowest
- * round goes first, and within a round whoever has waited longest. As the figure belongs to the stream
+ * round goes first, and within a round whoever was sent something longest ago, so that small operations of
+ * several streams alternate, too. As the figure belongs to the stream
  * and not to its place in one ring, rounds hold across lanes and urgencies.
  */
 
@@ -149,6 +150,12 @@ static void stream_set(struct qos *q, struct stream *s, uint64_t served, bool ne
         if (f->in_turns)
             heap_push(&f->lane->turns[f->urgency], &f->node);
     }
+}
+
+void qos_stream_sent(struct qos *q, struct stream *s, uint64_t bytes)
+{
+    q->classes[s->class].level = s->served;
+    stream_set(q, s, s->served + bytes, true);
 }
 
 void qos_stream_charge(struct qos *q, struct stream *s, int64_t bytes)
@@ -319,16 +326,17 @@ void qos_flow_opening(struct qos *q, struct flow *f, int by)
 static void stream_join(struct qos *q, struct stream *s, const struct lane *l, enum urgency u)
 {
     bool fresh = s->nops == 1;
-    uint64_t served = s->served;
+    uint64_t served = s->served, level = q->classes[s->class].level;
     if (l->turns[u].top) {
         const struct stream *first = container_of(l->turns[u].top, struct flow, node)->stream;
         if (first == s)
             return;
-        if (fresh && served < first->served)
-            served = first->served;
-        if (served > first->served + DEBT_MOST)
-            served = first->served + DEBT_MOST;
+        level = first->served;
     }
+    if (fresh && served < level)
+        served = level;
+    if (served > level + DEBT_MOST)
+        served = level + DEBT_MOST;
     if (fresh || served != s->served)
         stream_set(q, s, served, true);
 }
