@@ -14,7 +14,7 @@
 
 struct nntp_trace;
 
-/* Bytes on their way to the disk, twice. An article is some 150 bytes of trace, so this is minutes of a
+/* Bytes on their way to the disk, twice. An article is some 200 bytes of trace, so this is minutes of a
  * disk's absence at what a home's line carries; what is not used is not touched. */
 #define NNTP_TRACE_BUFFER ((size_t)4 << 20)
 

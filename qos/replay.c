@@ -23,7 +23,7 @@ static const char help[] =
     "and how classes and providers stand.\n"
     "\n"
     "      --check       test the scheduler's invariants after every record, too\n"
-    "      --stats       at the end, how classes and providers stand\n"
+    "      --stats       at the end, how classes and providers stand, and how long things took\n"
     "      --until LINE  go no further than this line\n"
     "  -h, --help        this\n"
     "\n"
@@ -96,6 +96,53 @@ static void providers_print(const struct qos_stats *s, qos_time clock, qos_time 
         if (p->retry_at > now)
             printf("  tried again at %" PRIu64, p->retry_at - clock);
         putchar('\n');
+    }
+}
+
+/* The least bound that `permille` of the times are below, of a histogram of qos.h, in words. */
+static const char *below(const uint64_t *hist, unsigned permille, char *out, size_t room)
+{
+    uint64_t all = 0, sum = 0;
+    unsigned i;
+
+    for (i = 0; i < QOS_HIST; i++)
+        all += hist[i];
+    for (i = 0; i < QOS_HIST - 1; i++) {
+        sum += hist[i];
+        if (sum * 1000 >= all * permille)
+            break;
+    }
+    double ms = (double)(UINT64_C(16) << (i < QOS_HIST - 1 ? i : i - 1)) / 1000;
+    snprintf(out, room, "%s %.6g ms", i < QOS_HIST - 1 ? "below" : "above", ms);
+    return out;
+}
+
+static void times_print(const char *who, const char *what, const uint64_t *hist)
+{
+    char half[48], most[48];
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < QOS_HIST; i++)
+        n += hist[i];
+    if (n)
+        printf("  %-10s %s: %" PRIu64 ", half %s, 99 %% %s\n", who, what, n,
+               below(hist, 500, half, sizeof(half)), below(hist, 990, most, sizeof(most)));
+}
+
+static void waits_print(const struct replay *r)
+{
+    struct qos_stats s;
+    char name[16];
+
+    qos_stats(r->q, &s);
+    for (unsigned i = 0; i < TRAFFIC_CLASSES; i++) {
+        times_print(class_names[i], "waits to be sent", s.classes[i].wait);
+        times_print(class_names[i], "waits for what it is guaranteed", s.classes[i].reclaim);
+    }
+    for (unsigned i = 0; i < s.nproviders; i++) {
+        snprintf(name, sizeof(name), "p%u", i);
+        times_print(name, "connections opened", s.providers[i].open);
+        times_print(name, "articles brought", s.providers[i].answer);
     }
 }
 
@@ -261,8 +308,10 @@ static int replay(struct replay *r)
     printf("%" PRIu64 " records, %" PRIu64 " orders, %" PRIu64 ".%06" PRIu64 " s: all equal%s\n",
            r->records, r->orders, last / 1000000, last % 1000000,
            r->check ? ", no invariant broken" : "");
-    if (r->stats)
+    if (r->stats) {
         state_print(r);
+        waits_print(r);
+    }
     return EQUAL;
 }
 
