@@ -20,16 +20,49 @@ expect 0 ""
 cmp -s "$tmp/defaults" "$tmp/out" ||
     fail "the sample's commented values are not the defaults: $(diff "$tmp/defaults" "$tmp/out")"
 
+# keys FILE — "SECTION KEY VALUE" of a configuration, comments that are keys included; the three classes, and
+# all providers, are one section.
+keys() {
+    awk '/^\[/ { section = substr($1, 2); sub(/\]/, "", section) }
+         match($0, /^#?[a-z_]+ =/) {
+             key = substr($0, 1, RLENGTH - 2); sub(/^#/, "", key)
+             value = substr($0, RLENGTH + 1); sub(/^ /, "", value)
+             print section, key, value
+         }' "$1"
+}
+
+# The same of the manual page, where a default is a word behind "Default:".
+page_keys() {
+    awk 'function flush() { if (names != "") { n = split(names, list, " ")
+             for (i = 1; i <= n; i++) print section, list[i], value }; names = value = "" }
+         $1 == ".Sh" { flush(); section = tolower($2); sub(/(e?s)$/, "", section); if (section == "class") next }
+         $1 == ".Sh" && $2 == "TIMEOUTS" { section = "timeouts" }
+         $1 == ".It" && $2 == "Cm" { flush(); for (f = 3; f <= NF; f++) if ($f != ",") names = names " " $f }
+         $1 == ".El" { flush() }
+         names != "" && /Default:/ { sub(/.*Default: */, ""); awaiting = $0 == ""; value = $1 }
+         awaiting && $1 == ".Cm" { value = $2; awaiting = 0 }
+         { gsub(/[.,]$/, "", value) }' "$1"
+}
+
 # What config check prints is every key but the two other ways to a password, and ca_file when unset.
 {
-    sed -nE 's/^([a-z_]+) =.*/\1/p' "$tmp/out"
-    printf '%s\n' password_file credential ca_file
+    keys "$tmp/out" | cut -d' ' -f1,2
+    printf 'provider %s\n' password_file credential ca_file
 } | sort -u >"$tmp/keys"
-sed -nE 's/^#?([a-z_]+) =.*/\1/p' "$sample" | sort -u >"$tmp/in-sample"
-diff "$tmp/keys" "$tmp/in-sample" || fail "the sample and the program differ in their keys"
-while read -r key; do
-    grep -Eq "^\.It Cm .*\b$key\b" "$page" || fail "nzbfs.conf(5) does not have $key"
-done <"$tmp/keys"
+(($(wc -l <"$tmp/keys") > 35)) || fail "only $(wc -l <"$tmp/keys") keys were found"
+keys "$sample" | cut -d' ' -f1,2 | sort -u | diff "$tmp/keys" - || fail "the sample and the program differ in their keys"
+page_keys "$page" >"$tmp/page"
+cut -d' ' -f1,2 "$tmp/page" | sort -u | diff "$tmp/keys" - || fail "nzbfs.conf(5) and the program differ in their keys"
+
+# Defaults that the page names are the program's. (Of the shares it names percentages, of the pool what 0 means,
+# of owners whose they are.)
+while read -r section key value; do
+    [[ -z $value || $value == those || $section == class || "$section $key" == "pool connections" ]] && continue
+    is=$(keys "$tmp/out" | sed -n "s/^$section $key //p")
+    [[ $is == "$value" ]] || fail "the default of $key in [$section] is $is; nzbfs.conf(5) says $value"
+    defaults=$((${defaults:-0} + 1))
+done <"$tmp/page"
+((${defaults:-0} > 20)) || fail "nzbfs.conf(5) names no more than ${defaults:-0} defaults"
 
 # Every option in --help is in nzbfs(1).
 for command in mount ls cat get config; do
