@@ -192,8 +192,8 @@ static void stale_remove(int dir_fd, const char *name, const struct sockaddr_un 
 {
     struct stat st;
 
-    if (flock(dir_fd, LOCK_EX) < 0)
-        return;
+    if (flock(dir_fd, LOCK_EX | LOCK_NB) < 0)
+        return; /* one starts just now; the next who looks removes it */
     int fd = control_connect(at, 0);
     if (fd >= 0)
         close(fd);

@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 #define BACKLOG 16
-#define REST_S  1 /* after an accept that failed for want of descriptors or memory */
+#define LOCK_MS 2000 /* others hold it for a moment; one that is stopped then must not stop us */
+#define REST_S  1    /* after an accept that failed for want of descriptors or memory */
 
 /* --- the socket -------------------------------------------------------------------------------- */
 
@@ -81,6 +82,24 @@ static bool end_await(int fd, uint64_t until_us)
     }
 }
 
+/* There is no waiting for a lock with an end to it, so it is tried for a while. */
+static int lock_take(const char *path, int dir_fd, char *err, size_t errlen)
+{
+    uint64_t until_us = clock_now_us() + LOCK_MS * 1000;
+
+    while (flock(dir_fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EINTR && (errno != EWOULDBLOCK || clock_now_us() >= until_us)) {
+            int rc = -errno;
+            snprintf(err, errlen, "%s: its directory cannot be locked: %s", path,
+                     rc == -EWOULDBLOCK ? "another nzbfs starts, and does not come to an end"
+                                        : strerror(-rc));
+            return rc;
+        }
+        poll(NULL, 0, 5);
+    }
+    return 0;
+}
+
 /* The listening socket, or -errno. Nobody else changes what sockets there are meanwhile. */
 static int socket_claim(const struct sockaddr_un *at, int dir_fd, unsigned handover_ms, char *err,
                         size_t errlen)
@@ -89,12 +108,10 @@ static int socket_claim(const struct sockaddr_un *at, int dir_fd, unsigned hando
 
     for (;;) {
         int who = -1;
-        while (flock(dir_fd, LOCK_EX) < 0)
-            if (errno != EINTR) {
-                snprintf(err, errlen, "%s: cannot be locked: %s", at->sun_path, strerror(errno));
-                return -errno;
-            }
-        int rc = way_clear(at, &who, err, errlen);
+        int rc = lock_take(at->sun_path, dir_fd, err, errlen);
+        if (rc < 0)
+            return rc;
+        rc = way_clear(at, &who, err, errlen);
         if (rc == 0)
             rc = socket_open(at, err, errlen);
         flock(dir_fd, LOCK_UN);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -87,6 +88,42 @@ START_TEST(an_answer_too_long_for_a_line_is_refused)
     json_decref(answer);
     json_decref(ask);
     control_stop(c);
+}
+END_TEST
+
+static long fails_in; /* that many of jansson's allocations succeed yet */
+
+static void *alloc_or_fail(size_t n)
+{
+    return fails_in-- > 0 ? malloc(n) : NULL;
+}
+
+START_TEST(without_memory_the_answer_is_none_or_a_whole_one)
+{
+    static const char line[] = "{\"verb\":\"echo\",\"a\":[1,\"two\",{\"three\":null}]}";
+    static char at[] = AT;
+    struct control c = {.mountpoint = at, .verbs = rig_verbs, .arg = &rig_counts};
+    bool ok = false;
+
+    json_set_alloc_funcs(alloc_or_fail, free);
+    for (long n = 0; n < 500 && !ok; n++) {
+        size_t len = 0;
+        fails_in = n;
+        char *out = control_answer(&c, line, sizeof(line) - 1, &len);
+        fails_in = 100000;
+        if (!out)
+            continue;
+        ck_assert_int_eq(out[len - 1], '\n');
+        json_t *answer = json_loadb(out, len, 0, NULL);
+        ck_assert(json_is_boolean(json_object_get(answer, "ok")));
+        ok = json_is_true(json_object_get(answer, "ok"));
+        if (ok)
+            ck_assert_uint_eq(json_object_size(json_object_get(answer, "ask")), 2);
+        json_decref(answer);
+        free(out);
+    }
+    json_set_alloc_funcs(malloc, free);
+    ck_assert(ok);
 }
 END_TEST
 
@@ -399,6 +436,23 @@ START_TEST(a_socket_that_took_the_place_of_a_removed_one_stays)
 }
 END_TEST
 
+START_TEST(a_lock_that_is_never_given_back_is_told)
+{
+    struct control *c = NULL;
+    char dir[CONTROL_PATH_MOST];
+
+    int fd = control_dir_open(true, dir, rig_err, sizeof(rig_err));
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+    ck_assert_int_eq(control_start(AT, rig_verbs, &rig_counts, &c, rig_err, sizeof(rig_err)),
+                     -EWOULDBLOCK);
+    ck_assert_ptr_nonnull(strstr(rig_err, "cannot be locked"));
+    close(fd);
+    c = rig_serve(AT, RIG_LONG_MS);
+    control_stop(c);
+}
+END_TEST
+
 static void *compete(void *arg)
 {
     struct control *c = NULL;
@@ -440,6 +494,7 @@ int main(void)
     tcase_add_test(t, hello_says_who_it_is);
     tcase_add_test(t, a_verb_that_fails_says_why_and_nothing_else);
     tcase_add_test(t, an_answer_too_long_for_a_line_is_refused);
+    tcase_add_test(t, without_memory_the_answer_is_none_or_a_whole_one);
     tcase_add_test(t, what_is_no_request_gets_a_word_why);
     tcase_add_test(t, a_line_may_have_its_length_and_not_a_byte_more);
     tcase_add_test(t, a_request_may_come_byte_by_byte);
@@ -455,6 +510,7 @@ int main(void)
     tcase_add_test(t, what_is_no_socket_stays);
     tcase_add_test(t, a_server_that_ends_hands_its_place_over);
     tcase_add_test(t, a_socket_that_took_the_place_of_a_removed_one_stays);
+    tcase_add_test(t, a_lock_that_is_never_given_back_is_told);
     tcase_add_test(t, of_many_that_start_at_one_place_one_has_it);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
