@@ -65,7 +65,7 @@ done <"$tmp/page"
 ((${defaults:-0} > 20)) || fail "nzbfs.conf(5) names no more than ${defaults:-0} defaults"
 
 # Every option in --help is in nzbfs(1).
-for command in mount ls cat get config; do
+for command in mount ls cat get config status; do
     run $command --help
     grep -oE -- '--[a-z]+' <<<"$out" | sort -u | while read -r option; do
         case $option in
