@@ -1,12 +1,17 @@
 #include "tests/nntp/rig.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <check.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What takes longer than this has most likely gone wrong. */
+#define PATIENCE_US 20000000u
 
 static char names[CONFIG_PROVIDERS][8];
 
@@ -116,6 +121,53 @@ void rig_start(struct rig *r)
     int e = nntp_pool_start(&r->cfg, r->trace, &r->pool, r->err, sizeof(r->err));
     ck_assert_msg(e == 0, "%s", r->err);
     r->source = nntp_pool_source(r->pool);
+}
+
+static void server_tell(struct rig *r, unsigned i, const struct qos_provider_stats *p)
+{
+    struct newsd_tags t;
+    newsd_tags(r->servers[i], &t);
+    fprintf(stderr,
+            "  server %u: connections %u carrying %u in flight %u held %u, commands %llu answered "
+            "%llu, accepted %llu refused %llu\n",
+            i, t.connections, t.all.carrying, t.all.in_flight, t.all.held,
+            (unsigned long long)t.all.commands, (unsigned long long)t.all.answered,
+            (unsigned long long)t.accepted, (unsigned long long)t.refused);
+    fprintf(stderr,
+            "  its pool: limit %u ceiling %u sockets %u leased %u idle %u opening %u closing %u "
+            "lingering %u%s, started %llu broken %llu refused %llu\n",
+            p->limit, p->ceiling, p->sockets, p->leased, p->idle, p->opening, p->closing,
+            p->lingering, p->down ? " down" : "", (unsigned long long)p->started,
+            (unsigned long long)p->broken, (unsigned long long)p->refused);
+    for (unsigned k = 0; k < NEWSD_TAGS; k++)
+        if (t.of[k].commands)
+            fprintf(stderr, "    %c: carrying %u held %u commands %llu answered %llu\n",
+                    (int)('a' + k), t.of[k].carrying, t.of[k].held,
+                    (unsigned long long)t.of[k].commands, (unsigned long long)t.of[k].answered);
+}
+
+static void tell(struct rig *r, const char *what)
+{
+    struct nntp_pool_stats s;
+    nntp_pool_stats(r->pool, &s);
+    fprintf(stderr, "still %s:\n", what);
+    for (unsigned i = 0; i < r->nservers && i < s.qos.nproviders; i++)
+        server_tell(r, i, &s.qos.providers[i]);
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
+        fprintf(stderr, "  class %u: leased %u waiting %u\n", c, s.qos.classes[c].leased,
+                s.qos.classes[c].waiting);
+}
+
+void rig_wait(struct rig *r, struct rig_wait *w, const char *what)
+{
+    uint64_t now = clock_now_us();
+    if (!w->since_us)
+        w->since_us = now;
+    if (!w->told && now - w->since_us > PATIENCE_US) {
+        tell(r, what);
+        w->told = true;
+    }
+    sched_yield();
 }
 
 void rig_fini(struct rig *r)

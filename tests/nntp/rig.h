@@ -56,6 +56,14 @@ struct config_provider *rig_provider(struct rig *r, const char *host, unsigned p
 /** Shares: each class may burst to everything. */
 void rig_start(struct rig *r);
 
+/** One turn of a loop that waits for something to become so (*w zeroed first). When it has been waited for
+ *  long, what servers and pool look like is printed, once; the wait goes on. */
+struct rig_wait {
+    uint64_t since_us;
+    bool told;
+};
+void rig_wait(struct rig *r, struct rig_wait *w, const char *what);
+
 /** Everything ends; the spool too. */
 void rig_fini(struct rig *r);
 

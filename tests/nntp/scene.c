@@ -1,5 +1,4 @@
 #include "tests/nntp/scene.h"
-#include "base/clock.h"
 
 #include <check.h>
 #include <sched.h>
@@ -10,9 +9,7 @@ const char scene_tag[TRAFFIC_CLASSES] = {
     [TRAFFIC_QUEUE] = 'q', [TRAFFIC_HEALTH] = 'h', [TRAFFIC_STREAMING] = 's'};
 
 /* Parts of each file; a crowd asks for them again and again. */
-#define PARTS    8
-/* When a scene has not settled for so long, what it looks like is printed; the wait goes on. */
-#define CRIES_US 20000000u
+#define PARTS 8
 
 /* --- the sums, all the while ----------------------------------------------------------------------- */
 
@@ -189,34 +186,11 @@ static bool is_settled(struct scene *s, struct scene_now *now)
     return still;
 }
 
-static void cry(const struct scene *s, const struct scene_now *now)
-{
-    for (unsigned i = 0; i < s->r.nservers; i++) {
-        const struct newsd_tags *t = &now->servers[i];
-        const struct qos_provider_stats *p = &now->pool.qos.providers[i];
-        fprintf(stderr,
-                "not settled: server %u: connections %u carrying %u in flight %u held %u commands "
-                "%llu answered %llu; pool: sockets %u leased %u opening %u started %llu\n",
-                i, t->connections, t->all.carrying, t->all.in_flight, t->all.held,
-                (unsigned long long)t->all.commands, (unsigned long long)t->all.answered,
-                p->sockets, p->leased, p->opening, (unsigned long long)p->started);
-    }
-    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
-        fprintf(stderr, "  %c: leased %u waiting %u\n", scene_tag[c],
-                now->pool.qos.classes[c].leased, now->pool.qos.classes[c].waiting);
-}
-
 void scene_settle(struct scene *s, struct scene_now *now)
 {
-    uint64_t since = clock_now_us();
-    bool cried = false;
-    while (!is_settled(s, now)) {
-        if (!cried && clock_now_us() - since > CRIES_US) {
-            cry(s, now);
-            cried = true;
-        }
-        sched_yield();
-    }
+    struct rig_wait w = {0};
+    while (!is_settled(s, now))
+        rig_wait(&s->r, &w, "not settled");
 }
 
 static void expect_class(const struct scene_now *now, enum traffic_class c, unsigned n)
