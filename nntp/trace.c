@@ -34,9 +34,10 @@ struct nntp_trace {
     pthread_cond_t more;
     char *filling;
     size_t len;
-    bool full, closing; /* full: what comes is not taken any more */
+    bool full; /* a record did not fit: none is taken any more */
+    bool closing;
     /* any thread */
-    atomic_bool failed; /* nor is it then */
+    atomic_bool failed; /* the disk: nor then */
     /* the thread's */
     char *writing;
     off_t size; /* of the file */
@@ -100,11 +101,14 @@ static bool tail_write(struct nntp_trace *t, const char *lost)
     return bytes_write(t, line, len) == len;
 }
 
-static void give_up(struct nntp_trace *t, const char *why)
+/* `cut`: what was written last is in `buf`, `written` bytes of it. */
+static void give_up(struct nntp_trace *t, const char *why, bool cut, const char *buf,
+                    size_t written)
 {
     log_warn("%s: %s; the trace ends there, all else goes on", t->path, why);
-    if (!tail_write(t, why)) /* whoever reads it sees that it has no last line */
-        log_debug("%s: nor is there room to say so in it", t->path);
+    /* Where this fails too, whoever reads the file sees that it has no last line. */
+    if ((cut && !room_make(t, buf, written)) || !tail_write(t, why))
+        log_debug("%s: nor can the file say so", t->path);
 }
 
 /* Lock held: until there is enough, or something and a second has passed, or it is the end. */
@@ -136,14 +140,12 @@ static bool turn(struct nntp_trace *t)
 
     size_t n = bytes_write(t, buf, len);
     if (n < len) {
-        const char *why = strerror(errno);
         atomic_store(&t->failed, true);
-        if (room_make(t, buf, n))
-            give_up(t, why);
+        give_up(t, strerror(errno), true, buf, n);
         return false;
     }
     if (full)
-        give_up(t, "the disk did not keep up");
+        give_up(t, "the disk did not keep up", false, buf, n);
     else if (closing && !tail_write(t, NULL))
         log_warn("%s: %s; its last line is lacking", t->path, strerror(errno));
     return !full && !closing;
