@@ -29,6 +29,7 @@
 #include <stddef.h>
 
 #define QOS_NEVER     UINT64_MAX
+#define QOS_UNBOUNDED UINT32_MAX
 #define QOS_DEPTH     31   /* operations in flight on one connection, at the very most */
 #define QOS_LANES     1024 /* live sets of excluded providers; beyond it lanes are coarser */
 #define QOS_URGENCIES 3
@@ -135,7 +136,8 @@ struct share {
 
 struct provider {
     struct qos_provider_config cfg;
-    unsigned ceiling; /* sockets it is known to bear; cfg.connections until it says otherwise */
+    unsigned ceiling; /* sockets it is known to bear; QOS_UNBOUNDED until it says otherwise */
+    unsigned guessed; /* the ceiling before refusals that came before anything worked; 0: none */
     unsigned opening, idle, busy, closing, lingering;
     unsigned late; /* of those opening: not relied on any more */
     unsigned

@@ -8,8 +8,10 @@ static void settings_apply(struct qos *q)
     for (unsigned i = 0; i < q->cfg.nproviders; i++) {
         struct provider *p = &q->providers[i];
         const struct qos_provider_config *new = &q->cfg.providers[i];
-        if (p->cfg.connections != new->connections)
-            p->ceiling = new->connections;
+        if (!new->connections) /* whatever comes there later is another account */
+            p->ceiling = QOS_UNBOUNDED;
+        if (p->down && p->open_at > q->now) /* whoever changes settings may have mended it */
+            p->open_at = q->now;
         if (p->cfg.rate_bps != new->rate_bps)
             qos_bucket_set(&p->bucket, new->rate_bps, q->now);
         p->cfg = *new;

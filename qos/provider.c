@@ -8,6 +8,7 @@ void qos_provider_init(struct provider *p)
     list_init(&p->idlers);
     list_init(&p->lingers);
     list_init(&p->vain);
+    p->ceiling = QOS_UNBOUNDED;
     for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
         for (unsigned n = 0; n <= QOS_DEPTH; n++)
             list_init(&p->carriers[c][n]);
@@ -68,7 +69,9 @@ bool qos_provider_can_open(const struct qos *q, const struct provider *p)
         return !p->opening && !p->idle && !qos_conn_find(q, p->trial);
     if (sockets < p->ceiling)
         return true;
-    return sockets == p->ceiling && !p->probing && q->now >= p->probe_at;
+    /* While an old socket may still count there, a refusal would say nothing. */
+    bool certain = !p->closing && !p->lingering;
+    return sockets == p->ceiling && !p->probing && certain && q->now >= p->probe_at;
 }
 
 static void idlers_close(struct qos *q, struct provider *p)
@@ -111,18 +114,31 @@ static void back_off(struct qos *q, struct provider *p, qos_time opened, bool lo
 static void refused(struct qos *q, struct provider *p, qos_time opened, bool login, uint32_t dice)
 {
     back_off(q, p, opened, login, dice);
-    if (!p->idle && !p->busy)
-        set_down(q, p, true);
+    if (p->idle || p->busy)
+        return;
+    set_down(q, p, true);
+    if (p->guessed && !p->opening) { /* nothing came up at all: that was no limit, or not ours */
+        p->ceiling = p->guessed;
+        p->guessed = 0;
+    }
 }
 
+/* The ceiling is what works. When the first to be refused are so before anything has come up (a greeting is
+ * sooner said than a login is done), it is what is still being opened, and falls with each that is
+ * refused. When they all are, somebody else fills the account, and that says nothing of how many it
+ * would bear. */
 static void at_limit(struct qos *q, struct provider *p, qos_time opened, uint32_t dice)
 {
     unsigned working = p->idle + p->busy;
-    if (!working) { /* whoever fills the account, this says nothing of how many it would bear */
+    if (!working && (!p->opening || p->down)) {
         refused(q, p, opened, false, dice);
         return;
     }
-    p->ceiling = working;
+    if (working)
+        p->guessed = 0;
+    else if (!p->guessed)
+        p->guessed = p->ceiling;
+    p->ceiling = working ? working : p->opening;
     p->probe_at = q->now + q->cfg.probe_us;
 }
 
@@ -174,8 +190,11 @@ void qos_provider_ready(struct qos *q, const struct conn *c)
     qos_hist_add(p->open, q->now - c->opened);
     p->opened++;
     unsigned working = p->idle + p->busy;
+    p->guessed = 0;
     if (working > p->ceiling)
         p->ceiling = working;
+    if (p->ceiling >= p->cfg.connections)
+        p->ceiling = QOS_UNBOUNDED;
     if (p->faults < FAULTS_MOST)
         set_down(q, p, false);
 }
