@@ -15,6 +15,9 @@
 /* An hour is longer than any of these times is sensibly set, and sums of times stay far from overflow. */
 #define MOST_US                3600000000u
 
+/* Leases times connections times this still fits 64 bits. */
+#define MOST_WEIGHT            1000000u
+
 static const char *const class_names[TRAFFIC_CLASSES] = {"queue", "health", "streaming"};
 
 static int refuse(char *err, size_t errlen, const char *fmt, ...)
@@ -103,6 +106,7 @@ void qos_config_resolve(const struct qos_config *cfg, struct qos_config *out)
     for (unsigned i = 0; i < out->nproviders; i++) {
         struct qos_provider_config *p = &out->providers[i];
         p->weight = p->weight ? p->weight : 1;
+        p->weight = p->weight < MOST_WEIGHT ? p->weight : MOST_WEIGHT;
         p->pipelining = p->pipelining ? p->pipelining : 1;
         if (p->pipelining > QOS_DEPTH)
             p->pipelining = QOS_DEPTH;

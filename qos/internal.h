@@ -176,9 +176,9 @@ struct class
     unsigned leased_bar,
         deep_bar; /* what they may be: the limit, or after qos_resize() what drains */
     uint64_t turn;
+    uint64_t level;  /* what the stream that was sent something last had been served */
     uint32_t claims; /* it is below its guarantee, and what waits got no slot at these providers */
     unsigned uncovered; /* how much waits, no connection being opened for it */
-    uint64_t level;  /* what the stream that was sent something last had been served */
     qos_time claimed;   /* since when there are claims */
     uint64_t cut;
     uint64_t granted_guarantee, granted_burst;
@@ -244,6 +244,9 @@ void qos_stream_charge(struct qos *q, struct stream *s, int64_t bytes);
 /** One connection more (+1) or less (-1) carries it or is opened for it. */
 void qos_stream_hold(struct qos *q, struct stream *s, int by);
 
+/** Who can be asked for what waits of it may have changed. */
+void qos_stream_reconsider(struct qos *q, struct stream *s);
+
 /** The cap has changed. */
 void qos_stream_refresh(struct qos *q, struct stream *s);
 
@@ -280,6 +283,11 @@ static inline unsigned qos_provider_room(const struct provider *p)
     return p->ceiling < p->cfg.connections ? p->ceiling : p->cfg.connections;
 }
 void qos_provider_init(struct provider *p);
+/** Operations in a row broke off there, and nothing was answered since. */
+static inline bool qos_provider_is_suspect(const struct provider *p)
+{
+    return p->faults > 1;
+}
 /** May a connection be opened now? */
 bool qos_provider_can_open(const struct qos *q, const struct provider *p);
 void qos_provider_answered(struct qos *q, struct provider *p);
@@ -371,6 +379,8 @@ void qos_op_end(struct qos *q, struct op *op, enum qos_verdict verdict);
 /** It is to be sent (again), if there is still reason to: at the end of its queue, or at the head. */
 void qos_op_wait(struct qos *q, struct op *op, bool head);
 void qos_op_broke_off(struct qos *q, struct op *op, unsigned provider);
+/** Providers that are not asked for it. */
+uint32_t qos_op_excluded(const struct op *op);
 /** Retention and providers have changed: who can be asked for it may have, too. */
 void qos_op_reconsider(struct qos *q, struct op *op);
 void qos_deadlines_pass(struct qos *q);

@@ -103,8 +103,12 @@ int qos_settings_change(struct qos *q, const struct qos_config *cfg)
     settings_apply(q);
     if (rate != q->cfg.rate_bps)
         qos_bucket_set(&q->bucket, q->cfg.rate_bps, q->now);
+    for (unsigned i = 0; i < q->limits.streams; i++) {
+        if (q->streams[i].live)
+            qos_stream_reconsider(q, &q->streams[i]);
+    }
     for (unsigned i = 0; i < q->ops_used; i++) {
-        if (q->ops[i].state == OP_WAITING || q->ops[i].state == OP_FLYING)
+        if (q->ops[i].state == OP_FLYING)
             qos_op_reconsider(q, &q->ops[i]);
     }
     for (unsigned i = 0; i < q->limits.streams; i++) {

@@ -52,10 +52,14 @@ static enum qos_verdict verdict_of(const struct qos *q, const struct op *op)
     return op->spoilt & active ? QOS_CORRUPT : QOS_MISSING;
 }
 
+uint32_t qos_op_excluded(const struct op *op)
+{
+    return op->not_here | op->spoilt | op->failed | op->too_old;
+}
+
 static bool has_nowhere_to_go(const struct qos *q, const struct op *op)
 {
-    uint32_t excluded = op->not_here | op->spoilt | op->failed | op->too_old;
-    return !(qos_providers_active(q) & ~excluded);
+    return !(qos_providers_active(q) & ~qos_op_excluded(op));
 }
 
 void qos_op_wait(struct qos *q, struct op *op, bool head)
@@ -112,15 +116,12 @@ int qos_op_new(struct qos *q, const struct qos_want *want, qos_op *out)
 
 void qos_op_reconsider(struct qos *q, struct op *op)
 {
-    uint32_t old = too_old(q, &op->want);
-    if (op->state != OP_WAITING) {
-        op->too_old = old;
+    op->too_old = too_old(q, &op->want);
+    if (op->state != OP_WAITING)
         return;
-    }
-    if (old == op->too_old && !has_nowhere_to_go(q, op))
+    if (op->flow->lane->excluded == qos_op_excluded(op) && !has_nowhere_to_go(q, op))
         return;
     qos_queue_take(q, op);
-    op->too_old = old;
     qos_op_wait(q, op, false);
 }
 

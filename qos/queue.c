@@ -321,8 +321,8 @@ void qos_flow_opening(struct qos *q, struct flow *f, int by)
     flow_put(q, f);
 }
 
-/** A stream that begins to wait in a lane takes its place among those that wait there already: one that
- *  was away has not saved up turns, and one that is far ahead is not shut out. */
+/** A stream that begins to wait in a lane takes its place among those that wait there already, or else by what
+ *  was sent last: one that was away has not saved up turns, and one that is far ahead is not shut out. */
 static void stream_join(struct qos *q, struct stream *s, const struct lane *l, enum urgency u)
 {
     bool fresh = s->nops == 1;
@@ -344,8 +344,7 @@ static void stream_join(struct qos *q, struct stream *s, const struct lane *l, e
 void qos_queue_put(struct qos *q, struct op *op, bool head)
 {
     struct stream *s = op->stream;
-    uint32_t excluded = op->not_here | op->spoilt | op->failed | op->too_old;
-    struct lane *l = lane_get(q, op->want.class, excluded);
+    struct lane *l = lane_get(q, op->want.class, qos_op_excluded(op));
     struct flow *f = flow_get(q, s, l, op->want.urgency);
     if (!f->nops)
         stream_join(q, s, l, op->want.urgency);
@@ -373,4 +372,21 @@ void qos_queue_take(struct qos *q, struct op *op)
         heap_del(&q->deadlines, &op->due);
     flow_fit(q, f);
     flow_put(q, f);
+}
+
+/* What moves goes to the end of another flow of the stream, each flow's operations in their order. Flows that
+ * come into being go to the end of the list; the one in hand may go, once it is empty. */
+void qos_stream_reconsider(struct qos *q, struct stream *s)
+{
+    list_for_each_safe(link, &s->flows)
+    {
+        struct flow *f = container_of(link, struct flow, link);
+        unsigned n = f->nops; /* what others put behind is theirs already */
+        struct list *next = f->ops.next;
+        while (n--) {
+            struct op *op = container_of(next, struct op, link);
+            next = next->next;
+            qos_op_reconsider(q, op);
+        }
+    }
 }

@@ -105,6 +105,22 @@ static enum qos_gone reason(const struct conn *c, enum qos_gone why)
     return why;
 }
 
+/** What was in flight on a connection of `provider` that is gone. The first was under way; `blame` it. */
+static void give_back(struct qos *q, struct list *left, unsigned provider, bool blame)
+{
+    struct op *first =
+        blame && !list_is_empty(left) ? container_of(left->next, struct op, link) : NULL;
+    if (first)
+        qos_op_broke_off(q, first, provider);
+    while (
+        !list_is_empty(left)) { /* the last first, each to the head: the first ends up in front */
+        struct op *op = container_of(left->prev, struct op, link);
+        list_del(&op->link);
+        /* Were it always the same that tries out a provider, it would use up its attempts in an outage. */
+        qos_op_wait(q, op, op != first || !qos_provider_is_suspect(&q->providers[provider]));
+    }
+}
+
 void qos_conn_gone(struct qos *q, qos_time now, qos_conn handle, enum qos_gone why, bool seen,
                    uint32_t dice)
 {
@@ -125,14 +141,7 @@ void qos_conn_gone(struct qos *q, qos_time now, qos_conn handle, enum qos_gone w
     }
     qos_conn_drop(q, c, seen);
     qos_provider_failed(q, c, opening, why, dice);
-    if (counts && !list_is_empty(&left))
-        qos_op_broke_off(q, container_of(left.next, struct op, link), c->provider);
-    while (
-        !list_is_empty(&left)) { /* the last first, each to the head: the first ends up in front */
-        struct op *op = container_of(left.prev, struct op, link);
-        list_del(&op->link);
-        qos_op_wait(q, op, true);
-    }
+    give_back(q, &left, c->provider, counts);
 }
 
 static void op_answered(struct qos *q, struct op *op, unsigned provider, enum qos_outcome how)
