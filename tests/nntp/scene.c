@@ -70,10 +70,19 @@ static void *sampler_main(void *arg)
 
 void scene_init(struct scene *s, const unsigned *limits, unsigned n, unsigned pipelining)
 {
+    char tags[TRAFFIC_CLASSES + 1] = "";
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
+        tags[c] = scene_tag[c];
+    scene_init_tags(s, limits, n, pipelining, tags);
+}
+
+void scene_init_tags(struct scene *s, const unsigned *limits, unsigned n, unsigned pipelining,
+                     const char *tags)
+{
     memset(s, 0, sizeof(*s));
     rig_init(&s->r, 1);
-    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
-        rig_file(&s->r, scene_tag[c], PARTS);
+    for (; *tags; tags++)
+        rig_file(&s->r, *tags, PARTS);
     for (unsigned i = 0; i < n; i++) {
         rig_server(&s->r, &(struct newsd_config){.max_connections = limits[i]});
         s->r.cfg.providers[i].connections = limits[i];
@@ -92,11 +101,17 @@ void scene_start(struct scene *s)
     ck_assert_int_eq(pthread_create(&s->sampler, NULL, sampler_main, s), 0);
 }
 
-void scene_crowd(struct scene *s, struct crowd *c, enum traffic_class class, unsigned n)
+void scene_crowd_tag(struct scene *s, struct crowd *c, char tag, enum traffic_class class,
+                     unsigned n)
 {
     ck_assert_uint_lt(s->ncrowds, SCENE_CROWDS);
-    crowd_init(c, &s->r, scene_tag[class], class, n);
+    crowd_init(c, &s->r, tag, class, n);
     s->crowds[s->ncrowds++] = c;
+}
+
+void scene_crowd(struct scene *s, struct crowd *c, enum traffic_class class, unsigned n)
+{
+    scene_crowd_tag(s, c, scene_tag[class], class, n);
 }
 
 static void crowd_check(struct crowd *c)

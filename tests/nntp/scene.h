@@ -38,6 +38,9 @@ extern const char scene_tag[TRAFFIC_CLASSES];
 /** One server and provider for each of `n` limits, which the servers enforce; pipelining so deep. Time
  *  limits are far away. The shares are the test's to set. */
 void scene_init(struct scene *s, const unsigned *limits, unsigned n, unsigned pipelining);
+/** The same with files of these tags in place of the classes'. */
+void scene_init_tags(struct scene *s, const unsigned *limits, unsigned n, unsigned pipelining,
+                     const char *tags);
 /** The pool, with every answer held. */
 void scene_start(struct scene *s);
 /** Everything goes on, crowds end. Fails where anything was wrong on the way: a wrong byte, a fetch that
@@ -46,6 +49,8 @@ void scene_fini(struct scene *s);
 
 /** A crowd of the class' own tag, part of the scene from now on. */
 void scene_crowd(struct scene *s, struct crowd *c, enum traffic_class class, unsigned n);
+void scene_crowd_tag(struct scene *s, struct crowd *c, char tag, enum traffic_class class,
+                     unsigned n);
 
 /** Wait until every connection is at rest, its first answer held, and both ends know the same. */
 void scene_settle(struct scene *s, struct scene_now *now);
