@@ -78,6 +78,12 @@ says() { # STATUS WORDS ARGUMENT...: of the program; one line that is no output
     [[ $(<"$tmp/err") == *"$words"* && $(wc -l <"$tmp/err") == 1 ]] || fail "nzbfs $* said: $(<"$tmp/err")"
 }
 
+# Mounted, and it takes questions: its socket is there before the kernel's first question is answered.
+mounted() { # MOUNTPOINT
+    mount_nzb "$tmp/x.nzb" "$1"
+    wait_for_line "$tmp/${1##*/}.log" "is mounted on"
+}
+
 size=$(by_build 120M 40M)
 start_newsd main --nzb "$tmp/x.nzb" --generate film.mkv:"$size":1 --rate 2M --latency 5
 start_newsd second --nzb "$tmp/y.nzb" --generate film.mkv:"$size":1
@@ -92,8 +98,7 @@ says 1 "nothing is mounted there" status "$mnt"
 says 1 "nothing is mounted there" set "$mnt" pool.rate=1M
 
 say "the socket is its owner's alone"
-mount_nzb "$tmp/x.nzb" "$mnt"
-wait_for_line "$tmp/mnt.log" "is mounted on"
+mounted "$mnt"
 [[ $(stat -c %a:%u "$NZBFS_RUNTIME_DIR") == "700:$EUID" ]] || fail "the directory's mode"
 sock=("$NZBFS_RUNTIME_DIR"/*.sock)
 [[ ${#sock[@]} == 1 && $(stat -c '%a:%u %F' "${sock[0]}") == "600:$EUID socket" ]] || fail "the socket: ${sock[*]}"
@@ -212,7 +217,7 @@ newsd_say main up
 
 say "two mounts are told of, each by itself or both"
 mnt2=$tmp/second\ mount
-mount_nzb "$tmp/x.nzb" "$mnt2"
+mounted "$mnt2"
 [[ $("$NZBFS" status --json | python3 "$tmp/check.py") == 2\ * ]] || fail "not two mounts"
 [[ $("$NZBFS" status --json "$mnt2" | python3 "$tmp/check.py") == 1\ * ]] || fail "not one mount"
 (cd "$mnt2" && "$NZBFS" status .) >"$tmp/out" || fail "it is not found from inside"
@@ -227,7 +232,7 @@ unmount "$mnt2"
 say "unmounted and mounted again at once, it has its socket again"
 for i in 1 2 3; do
     fusermount3 -u "$mnt"
-    mount_nzb "$tmp/x.nzb" "$mnt"
+    mounted "$mnt"
     is "${mount_pid[$mnt]}" pid || fail "round $i: another process answers"
 done
 
@@ -237,7 +242,7 @@ wait_gone "${mount_pid[$mnt]}"
 [[ -S ${sock[0]} ]] || fail "it left no socket"
 says 1 "the mount takes no questions" status "$mnt"
 fusermount3 -u "$mnt"
-mount_nzb "$tmp/x.nzb" "$mnt"
+mounted "$mnt"
 is "${mount_pid[$mnt]}" pid || fail "the new mount does not answer"
 
 say "and one that status clears away"
@@ -255,7 +260,7 @@ says 1 "the mount takes no questions" status "$mnt"
 unmount "$mnt"
 
 say "a mount that is stopped is given up in bounded time"
-mount_nzb "$tmp/x.nzb" "$mnt"
+mounted "$mnt"
 kill -STOP "${mount_pid[$mnt]}"
 status=0
 within 30 "$NZBFS" status "$mnt" 2>"$tmp/err" || status=$?
