@@ -93,7 +93,9 @@ static void check_class(struct model *m, unsigned c)
     same(m, "leases over all providers of class", c, leased, s->leased);
     same(m, "bytes of class", c, s->bytes, bytes);
     same(m, "broken of class", c, s->broken, broken);
-    same(m, "waiting of class", c, s->waiting, m->waiting[c]);
+    if (s->waiting != m->waiting[c])
+        model_fault(m, "I7: %u operations of class %u are said to wait; %u do", s->waiting, c,
+                    m->waiting[c]);
     same(m, "leases granted to class", c, s->granted_guarantee + s->granted_burst,
          m->counts.leases[c]);
     same(m, "leases granted on guarantee to class", c, s->granted_guarantee,

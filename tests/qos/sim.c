@@ -58,6 +58,7 @@ struct sim {
     struct server servers[QOS_PROVIDERS];
     struct actor actors[ACTORS];
     unsigned nactors, names;
+    bool even; /* any server does for any article: turns can be judged */
     struct heap events;
     struct event pool[EVENTS], *free;
     uint64_t seq;
@@ -137,7 +138,7 @@ static void submit(struct sim *s, struct qos_want w)
 {
     struct dice *d = &s->dice;
     w.bytes = dice_chance(d, 500) ? 100000 + dice_below(d, 900000) : 0;
-    w.age = dice_chance(d, 300) ? 2000 : 0;
+    w.age = !s->even && dice_chance(d, 300) ? 2000 : 0;
     if (dice_chance(d, 100))
         w.deadline = s->stage.now + dice_below(d, 4 * SECOND);
     tell(s, (struct step){.kind = STEP_SUBMIT, .op = ++s->names, .want = w}, NULL);
@@ -256,6 +257,14 @@ static void gone(struct sim *s, unsigned index, enum qos_gone why, bool seen)
          NULL);
 }
 
+static void make_server(struct sim *s, unsigned p)
+{
+    struct server *v = &s->servers[p];
+    world_server(&s->dice, v, s->cfg.providers[p].connections);
+    if (s->even)
+        v->missing = v->spoilt = v->declined = v->breaking = 0;
+}
+
 /** The server, or a router before it, restarts. */
 static void reset_all(struct sim *s, unsigned p)
 {
@@ -296,7 +305,7 @@ static void meddle(struct sim *s)
         v->weather = dice_chance(d, 300) ? WEATHER_SILENT : WEATHER_FINE;
         break;
     case 2:
-        world_server(d, v, s->cfg.providers[p].connections);
+        make_server(s, p);
         break;
     case 3:
         v->weather = dice_chance(d, 100) ? WEATHER_LOCKED : WEATHER_FINE;
@@ -459,9 +468,9 @@ static struct sim *sim_new(uint64_t seed, struct story *story)
         s->free = &s->pool[i];
     }
     world_config(&s->dice, &s->cfg, false);
+    bool rivals = s->even = dice_chance(&s->dice, 200);
     for (unsigned i = 0; i < QOS_PROVIDERS; i++)
-        world_server(&s->dice, &s->servers[i], i < 8 ? s->cfg.providers[i].connections : 1);
-    bool rivals = dice_chance(&s->dice, 200);
+        make_server(s, i);
     s->nactors = 1 + dice_below(&s->dice, ACTORS);
     for (unsigned i = 0; i < s->nactors; i++)
         make_actor(s, &s->actors[i], i, rivals);
