@@ -138,7 +138,8 @@ static void at_limit(struct qos *q, struct provider *p, qos_time opened, uint32_
         p->guessed = 0;
     else if (!p->guessed)
         p->guessed = p->ceiling;
-    p->ceiling = working ? working : p->opening;
+    unsigned guess = working ? working : p->opening;
+    p->ceiling = guess < p->ceiling ? guess : p->ceiling;
     p->probe_at = q->now + q->cfg.probe_us;
 }
 

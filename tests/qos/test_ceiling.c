@@ -78,6 +78,22 @@ START_TEST(refusals_that_come_before_anything_works_are_one_burst_and_no_outage)
 }
 END_TEST
 
+START_TEST(a_refusal_never_raises_a_ceiling)
+{
+    struct qos_config cfg = account(11);
+    struct script *s = script_new(&cfg);
+    script_submit(s, QUEUE(), 7);
+    s->conns[0].state = SC_IDLE;
+    qos_conn_ready(s->q, s->now, s->conns[0].handle);
+    script_run(s);
+    script_gone(s, 1, QOS_GONE_LIMIT, true);
+    ck_assert_uint_eq(script_stats(s).providers[0].ceiling, 1);
+    script_gone(s, 0, QOS_GONE_LIMIT, true); /* nothing works now, and five are being opened */
+    ck_assert_uint_eq(script_stats(s).providers[0].ceiling, 1);
+    script_free(s);
+}
+END_TEST
+
 START_TEST(when_the_last_is_refused_too_somebody_else_has_them)
 {
     struct qos_config cfg = account(10);
@@ -432,6 +448,7 @@ int main(void)
     Suite *suite = suite_create("qos/ceiling");
     TCase *t = tcase_create("ceiling");
     tcase_add_test(t, refusals_that_come_before_anything_works_are_one_burst_and_no_outage);
+    tcase_add_test(t, a_refusal_never_raises_a_ceiling);
     tcase_add_test(t, when_the_last_is_refused_too_somebody_else_has_them);
     tcase_add_test(t, a_limit_below_the_account_s_is_run_into_once_a_probe_interval);
     tcase_add_test(t, a_limit_that_is_raised_is_found_one_connection_after_the_other);
