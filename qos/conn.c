@@ -73,6 +73,7 @@ void qos_conn_lease(struct qos *q, struct conn *c, const struct op *op)
     }
     c->leased = true;
     c->class = op->want.class;
+    k->granted = ++q->grants;
     k->leased++;
     q->leased++;
     q->providers[c->provider].shares[c->class].leased++;

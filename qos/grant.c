@@ -54,7 +54,9 @@ static bool class_before(const struct qos *q, unsigned a, unsigned na, unsigned 
         if (ra != rb)
             return ra < rb;
     }
-    return a > b; /* streaming, where somebody waits */
+    /* Whoever has waited longest for a slot; at the beginning streaming, where somebody is blocked. */
+    const struct class *ka = &q->classes[a], *kb = &q->classes[b];
+    return ka->granted != kb->granted ? ka->granted < kb->granted : a > b;
 }
 
 /** Were there `leased` leases, `n` of them of class `c`: might it have one more? */

@@ -182,6 +182,7 @@ struct class
     qos_time claimed;   /* since when there are claims */
     uint64_t cut;
     uint64_t granted_guarantee, granted_burst;
+    uint64_t granted; /* the number, among all, of its last lease */
     uint64_t ends[QOS_REJECTED + 1];
     uint64_t wait[QOS_HIST], reclaim[QOS_HIST];
 };
@@ -195,6 +196,7 @@ struct qos {
     bool shut;
     bool unsettled;              /* a fact has come since qos_next() last said false */
     uint64_t epoch;              /* rises when providers' tiers or health change */
+    uint64_t grants;             /* leases */
     uint32_t down;               /* providers whose breaker is open */
     uint32_t cut_set, cut_roomy; /* where a cut serves a claim; and no socket has to go for it */
     qos_time cut_at;             /* when the first is worth it, of what hangs there */

@@ -152,6 +152,26 @@ START_TEST(the_class_furthest_below_its_guarantee_goes_first)
 }
 END_TEST
 
+START_TEST(with_fewer_slots_than_hungry_classes_each_has_its_turn)
+{
+    static const struct {
+        unsigned guaranteed, least;
+    } of[] = {{0, 18}, {1, 14}}; /* streaming's guarantee, and what each gets of sixty */
+    struct qos_config cfg = small(2, 0, 0, of[_i].guaranteed);
+    struct script *s = script_new(&cfg);
+    script_submit(s, QUEUE(), 70);
+    script_submit(s, HEALTH(), 70);
+    script_submit(s, STREAMING(), 70);
+    script_connect(s, -1);
+    for (unsigned i = 0; i < 60; i++)
+        script_answer(s, s->conns[i % 2].ops[0], QOS_OK);
+    struct qos_stats st = script_stats(s);
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
+        ck_assert_uint_ge(st.classes[c].done, of[_i].least);
+    script_free(s);
+}
+END_TEST
+
 START_TEST(a_class_at_its_burst_leaves_the_rest_idle)
 {
     struct qos_config cfg = small(10, 0, 2, 2);
@@ -512,6 +532,7 @@ int main(void)
     suite_add_tcase(suite, t);
     t = tcase_create("slots");
     tcase_add_test(t, the_class_furthest_below_its_guarantee_goes_first);
+    tcase_add_loop_test(t, with_fewer_slots_than_hungry_classes_each_has_its_turn, 0, 2);
     tcase_add_test(t, a_class_at_its_burst_leaves_the_rest_idle);
     tcase_add_test(t, the_reserve_is_kept_for_guaranteed_claims);
     tcase_add_test(t, a_guarantee_counts_over_all_providers_together);
