@@ -66,7 +66,8 @@ struct stream {
     uint64_t served; /* bytes, on the scale that the streams it competes with share */
     uint64_t turn;   /* order within one round */
     uint64_t usual;  /* what a body brought of late; 0: none yet */
-    unsigned nops;   /* waiting, in flight or ended but not yet reported */
+    unsigned nops;   /* waiting or in flight */
+    unsigned waiting;
     unsigned held; /* connections that carry an operation of it, or are opened for it under a cap */
     bool live;
 };
@@ -181,8 +182,8 @@ struct class
     unsigned uncovered; /* how much waits, no connection being opened for it */
     qos_time claimed;   /* since when there are claims */
     uint64_t cut;
-    uint64_t granted_guarantee, granted_burst;
     uint64_t granted; /* the number, among all, of its last lease */
+    uint64_t granted_guarantee, granted_burst;
     uint64_t ends[QOS_REJECTED + 1];
     uint64_t wait[QOS_HIST], reclaim[QOS_HIST];
 };
@@ -195,8 +196,8 @@ struct qos {
     unsigned leased_bar;
     bool shut;
     bool unsettled;              /* a fact has come since qos_next() last said false */
-    uint64_t epoch;              /* rises when providers' tiers or health change */
     uint64_t grants;             /* leases */
+    uint64_t epoch;              /* rises when providers' tiers or health change */
     uint32_t down;               /* providers whose breaker is open */
     uint32_t cut_set, cut_roomy; /* where a cut serves a claim; and no socket has to go for it */
     qos_time cut_at;             /* when the first is worth it, of what hangs there */

@@ -325,7 +325,7 @@ void qos_flow_opening(struct qos *q, struct flow *f, int by)
  *  was sent last: one that was away has not saved up turns, and one that is far ahead is not shut out. */
 static void stream_join(struct qos *q, struct stream *s, const struct lane *l, enum urgency u)
 {
-    bool fresh = s->nops == 1;
+    bool fresh = !s->waiting;
     uint64_t served = s->served, level = q->classes[s->class].level;
     if (l->turns[u].top) {
         const struct stream *first = container_of(l->turns[u].top, struct flow, node)->stream;
@@ -353,6 +353,7 @@ void qos_queue_put(struct qos *q, struct op *op, bool head)
     else
         list_add_tail(&f->ops, &op->link);
     f->nops++;
+    s->waiting++;
     op->flow = f;
     op->state = OP_WAITING;
     q->classes[op->want.class].waiting++;
@@ -366,6 +367,7 @@ void qos_queue_take(struct qos *q, struct op *op)
     struct flow *f = op->flow;
     list_del(&op->link);
     f->nops--;
+    f->stream->waiting--;
     op->flow = NULL;
     q->classes[op->want.class].waiting--;
     if (op->want.deadline)

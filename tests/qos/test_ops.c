@@ -248,6 +248,29 @@ START_TEST(a_stream_that_was_away_has_saved_up_no_turns)
 }
 END_TEST
 
+START_TEST(a_stream_that_was_busy_with_one_operation_has_saved_up_no_turns)
+{
+    struct qos_config cfg = one(2);
+    struct script *s = script_new(&cfg);
+    unsigned slow = script_submit(s, AHEAD(.stream = 2), 1);
+    script_submit(s, AHEAD(.stream = 1), 300);
+    script_connect(s, -1);
+    ck_assert_int_ge(s->ops[slow].conn, 0);
+    unsigned other = s->ops[slow].conn == 0 ? 1 : 0;
+    for (unsigned i = 0; i < 100; i++)
+        script_answer(s, s->conns[other].ops[0], QOS_OK);
+    unsigned more = script_submit(s, AHEAD(.stream = 2), 50);
+    for (unsigned i = 0; i < 20; i++)
+        script_answer(s, s->conns[other].ops[0], QOS_OK);
+    unsigned served = 0;
+    for (unsigned i = 0; i < 50; i++)
+        served += s->ops[more + i].ended;
+    ck_assert_uint_ge(served, 9);
+    ck_assert_uint_le(served, 11);
+    script_free(s);
+}
+END_TEST
+
 START_TEST(a_stream_far_ahead_is_not_shut_out_when_others_come)
 {
     struct qos_config cfg = one(1);
@@ -550,6 +573,7 @@ int main(void)
     tcase_add_test(t, a_stream_whose_retry_waits_in_a_lane_of_its_own_is_not_behind_a_new_one);
     tcase_add_test(t, what_counts_is_what_was_brought_and_not_what_was_expected);
     tcase_add_test(t, a_stream_that_was_away_has_saved_up_no_turns);
+    tcase_add_test(t, a_stream_that_was_busy_with_one_operation_has_saved_up_no_turns);
     tcase_add_test(t, a_stream_far_ahead_is_not_shut_out_when_others_come);
     tcase_add_test(t, a_stream_with_a_cap_of_five_never_holds_six);
     suite_add_tcase(suite, t);
