@@ -249,6 +249,7 @@ static void turn(struct nntp_conn *c)
         else
             read_plain(c);
     }
+    atomic_fetch_add_explicit(&c->counters->wire, allow - w->allow, memory_order_relaxed);
     if (rated && w->allow)
         c->hooks->give(c, w->allow);
     if (!c->dead)

@@ -668,7 +668,6 @@ void nntp_talk_feed(struct nntp_conn *c, const uint8_t *p, size_t len)
     /* A server that trickles has stalled as well: only so many bytes count as progress. */
     static const uint64_t crumbs_most = 4096;
 
-    atomic_fetch_add_explicit(&c->counters->wire, len, memory_order_relaxed);
     c->crumbs += len;
     if (c->crumbs >= crumbs_most)
         progress(c);
