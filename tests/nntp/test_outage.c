@@ -206,8 +206,8 @@ START_TEST(a_provider_dies_and_returns_and_no_operation_is_lost)
 {
     static struct load l;
     load_init(&l);
-    if (deaths[_i] ==
-        die_silent) /* only this one is noticed by waiting; to the others holding is no silence */
+    /* Only this one is noticed by waiting; to the others holding is no silence. */
+    if (deaths[_i] == die_silent)
         l.r.cfg.timeouts.connect_s = l.r.cfg.timeouts.stall_s = 2;
     load_start(&l);
     serves(&l, 0, 5);
