@@ -323,10 +323,10 @@ enum qos_trace_item qos_trace_read(struct qos_trace_reader *t, const char *line,
     if (t->stage == BROKEN)
         return QOS_TRACE_ERROR;
     t->line++;
-    if (len >= QOS_TRACE_LINE) {
-        snprintf(t->err, sizeof(t->err), "longer than any line of a trace");
+    if (!is_text(&s)) {
         s.bad = true;
-    } else if (!is_text(&s)) {
+    } else if (len >= QOS_TRACE_LINE) {
+        snprintf(t->err, sizeof(t->err), "longer than any line of a trace");
         s.bad = true;
     } else if (t->stage > VERSION && len && *line == '#') {
         return QOS_TRACE_NOTHING;
