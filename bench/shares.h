@@ -103,8 +103,8 @@ uint64_t stage_dice(struct stage *s, uint64_t most);
 
 /** The main thread's. */
 void pause_us(uint64_t us);
-/** By how much pauses since the last call were too long, 99th percentile: how busy the machine was. */
-double pause_late_us(void);
+/** By how much pauses since the last call were too long, 99th percentile and worst: how busy the machine was. */
+double pause_late_us(double *worst);
 
 /** Look every millisecond until `is` holds. False: it did not within `limit_us`. */
 bool stage_await(struct stage *s, bool (*is)(struct stage *s, const void *arg), const void *arg,

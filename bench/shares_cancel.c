@@ -140,7 +140,7 @@ static void compare(struct scenes *x, const struct slow *slow)
 void scene_cancel(struct scenes *x)
 {
     static const struct slow full[] = {
-        {400, 0, 3, true}, {1500, 4, 3, true}, {1500, 0, 3, false}, {20000, 4, 5, false}};
+        {400, 0, 2, true}, {1500, 4, 3, true}, {1500, 0, 2, false}, {20000, 4, 3, false}};
     static const struct slow quick = {1500, 4, 1, true};
 
     report_scene(

@@ -279,7 +279,7 @@ void scene_dying(struct scenes *x)
     const struct pace pace = {.latency_us = 40000, .rate_bps = 50000, .payload = 5000};
     struct deaths d = {.limit = 40};
     struct load loads[TRAFFIC_CLASSES];
-    unsigned rounds = x->quick ? 1 : 12;
+    unsigned rounds = x->quick ? 1 : 10;
     struct stage s;
 
     stage_init(&s, &pace);

@@ -26,10 +26,11 @@ void pause_us(uint64_t us)
     samples_add(&late, now > until ? (double)(now - until) : 0);
 }
 
-double pause_late_us(void)
+double pause_late_us(double *worst)
 {
     double us = samples_percentile(&late, 99);
 
+    *worst = samples_percentile(&late, 100);
     samples_fini(&late);
     return us;
 }

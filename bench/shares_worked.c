@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #define STEP_US 10000u
-#define LOOKS   10u
+#define LOOKS   100u
 
 static const char tags[TRAFFIC_CLASSES] = {
     [TRAFFIC_QUEUE] = 'q', [TRAFFIC_HEALTH] = 'h', [TRAFFIC_STREAMING] = 's'};
@@ -129,7 +129,7 @@ static void compare(const struct stage *s, const struct seen *seen, const struct
 }
 
 /* What is ordered is not at the server yet: on a busy machine it takes its time. Then they are asked again
- * until 10 ms have passed. */
+ * until 100 ms have passed. */
 static void sample(struct stage *s, const struct row *row, struct worst *w)
 {
     struct nntp_pool_stats st;
@@ -192,7 +192,7 @@ static void row_run(struct scenes *x, struct stage *s, const struct row *row, ui
     report_line(x->report, w.command, "commands", BOUND_NONE, 0,
                 "%s: a class's commands in flight, likewise", row->name);
     report_line(x->report, w.again, "samples", BOUND_NONE, 0,
-                "%s: off by more until up to %u ms later", row->name, w.late);
+                "%s: which were off by more, for up to %u ms", row->name, w.late);
     report_line(x->report, w.sums, "snapshots", BOUND_MOST, 0, "%s: ours whose sums differ",
                 row->name);
 }
@@ -282,10 +282,10 @@ void scene_worked(struct scenes *x)
                 load_cancel(&loads[c]);
             on[c] = rows[i].hungry[c];
         }
-        row_run(x, &s, &rows[i], start, x->quick ? 300000 : 4000000);
+        row_run(x, &s, &rows[i], start, x->quick ? 300000 : 3000000);
     }
     load_cancel(&loads[TRAFFIC_STREAMING]);
-    returns(x, &s, x->quick ? 1 : 15);
+    returns(x, &s, x->quick ? 1 : 12);
     for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
         load_fini(&loads[c]);
     stage_fini(&s);
