@@ -170,6 +170,14 @@ void qos_stream_charge(struct qos *q, struct stream *s, int64_t bytes)
 
 /* --- flows --- */
 
+/* What a stream could not have, at its cap or elsewhere, is not owed to it in full. */
+static void credit_bound(struct qos *q, struct stream *s)
+{
+    uint64_t level = q->classes[s->class].level;
+    if (level > DEBT_MOST && s->served < level - DEBT_MOST)
+        stream_set(q, s, level - DEBT_MOST, false);
+}
+
 static void flow_fit(struct qos *q, struct flow *f)
 {
     unsigned cap = q->classes[f->stream->class].cfg.per_stream, held = f->stream->held;
@@ -182,9 +190,10 @@ static void flow_fit(struct qos *q, struct flow *f)
     }
     f->lane->usable = f->lane->usable - f->usable + usable;
     f->usable = usable;
-    if (may && !f->in_turns)
+    if (may && !f->in_turns) {
+        credit_bound(q, f->stream);
         heap_push(&f->lane->turns[f->urgency], &f->node);
-    else if (!may && f->in_turns)
+    } else if (!may && f->in_turns)
         heap_del(&f->lane->turns[f->urgency], &f->node);
     f->in_turns = may;
 }

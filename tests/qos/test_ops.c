@@ -271,6 +271,34 @@ START_TEST(a_stream_that_was_busy_with_one_operation_has_saved_up_no_turns)
 }
 END_TEST
 
+START_TEST(a_stream_held_back_by_its_cap_is_owed_no_more_than_a_little)
+{
+    struct qos_config cfg = one(2);
+    cfg.classes[TRAFFIC_STREAMING].per_stream = 1;
+    struct script *s = script_new(&cfg);
+    script_submit(s, AHEAD(.stream = 1), 300);
+    unsigned a = script_submit(s, AHEAD(.stream = 2), 200);
+    script_connect(s, -1);
+    unsigned slow = 0;
+    while (s->conns[slow].ops[0] < a)
+        slow++;
+    for (unsigned i = 0; i < 150; i++) /* one answer of the second stream does not come */
+        script_answer(s, s->conns[!slow].ops[0], QOS_OK);
+    cfg.classes[TRAFFIC_STREAMING].per_stream = 0;
+    ck_assert_int_eq(qos_resize(s->q, s->now, &cfg), 0);
+    script_run(s);
+    unsigned before = (unsigned)script_stats(s).classes[TRAFFIC_STREAMING].done, second = 0;
+    for (unsigned i = 0; i < 60; i++)
+        script_answer(s, s->conns[!slow].ops[0], QOS_OK);
+    for (unsigned i = a; i < a + 200; i++)
+        second += s->ops[i].ended;
+    ck_assert_uint_eq(script_stats(s).classes[TRAFFIC_STREAMING].done, before + 60);
+    ck_assert_uint_ge(second, 30);
+    ck_assert_uint_le(second, 45); /* 16 MiB in advance, then in turn */
+    script_free(s);
+}
+END_TEST
+
 START_TEST(a_stream_far_ahead_is_not_shut_out_when_others_come)
 {
     struct qos_config cfg = one(1);
@@ -574,6 +602,7 @@ int main(void)
     tcase_add_test(t, what_counts_is_what_was_brought_and_not_what_was_expected);
     tcase_add_test(t, a_stream_that_was_away_has_saved_up_no_turns);
     tcase_add_test(t, a_stream_that_was_busy_with_one_operation_has_saved_up_no_turns);
+    tcase_add_test(t, a_stream_held_back_by_its_cap_is_owed_no_more_than_a_little);
     tcase_add_test(t, a_stream_far_ahead_is_not_shut_out_when_others_come);
     tcase_add_test(t, a_stream_with_a_cap_of_five_never_holds_six);
     suite_add_tcase(suite, t);
