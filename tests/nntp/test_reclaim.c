@@ -190,6 +190,56 @@ START_TEST(what_idles_is_had_at_once)
 }
 END_TEST
 
+/* Both connections of the account bring what nobody wants any more, and stand still. A blocked reader gets one
+ * of them: when what is late has been late for longer than another connection costs. The other is left to
+ * come to its end. */
+START_TEST(what_nobody_wants_is_cut_when_a_claim_waits_and_it_stands_still)
+{
+    static const unsigned limit[] = {2};
+    static struct crowd warm, unwanted, reader;
+    struct nntp_pool_stats st;
+    struct newsd_tags t;
+    struct rig_wait w = {0};
+    struct scene_now now;
+    struct scene s;
+    scene_init(&s, limit, 1, 1);
+    s.r.cfg.classes[TRAFFIC_QUEUE] = (struct config_class){.guaranteed = 1, .burst = 2};
+    s.r.cfg.classes[TRAFFIC_STREAMING] = (struct config_class){.guaranteed = 1, .burst = 2};
+    scene_start(&s);
+    newsd_hold(s.r.servers[0], false);
+    scene_crowd(&s, &warm, TRAFFIC_QUEUE, 2);
+    warm.most = 20; /* how fast the provider is, is known from these */
+    crowd_start(&warm);
+    crowd_wait(&warm);
+    newsd_hold(s.r.servers[0], true);
+    scene_crowd(&s, &unwanted, TRAFFIC_QUEUE, 2);
+    unwanted.most = 2;
+    crowd_start(&unwanted);
+    scene_settle(&s, &now);
+    ck_assert_uint_eq(now.sum.of[newsd_tag_index('q')].held, 2);
+    crowd_stop(&unwanted);
+    scene_crowd(&s, &reader, TRAFFIC_STREAMING, 1);
+    reader.most = 1;
+    crowd_start(&reader);
+    do {
+        rig_wait(&s.r, &w, "not cut for a claim");
+        newsd_tags(s.r.servers[0], &t);
+    } while (t.of[newsd_tag_index('s')].held < 1);
+    ck_assert_uint_eq(t.of[newsd_tag_index('q')].answered, 20);
+    ck_assert_uint_eq(t.of[newsd_tag_index('q')].held, 1);
+    ck_assert_uint_eq(t.accepted, 3);
+    nntp_pool_stats(s.r.pool, &st);
+    ck_assert_uint_eq(st.qos.classes[TRAFFIC_QUEUE].cut, 1);
+    ck_assert_uint_eq(crowd_counts(&unwanted).results[SEGMENT_CANCELLED], 1);
+    newsd_hold(s.r.servers[0], false);
+    crowd_wait(&unwanted);
+    crowd_wait(&reader);
+    ck_assert_uint_eq(crowd_counts(&unwanted).results[SEGMENT_DONE], 1);
+    ck_assert_uint_eq(crowd_counts(&reader).results[SEGMENT_DONE], 1);
+    scene_fini(&s);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("nntp/reclaim");
@@ -200,6 +250,7 @@ static Suite *suite(void)
                         DEPTHS);
     tcase_add_test(t, claims_of_two_classes_come_in_turn_by_what_each_lacks);
     tcase_add_test(t, what_idles_is_had_at_once);
+    tcase_add_test(t, what_nobody_wants_is_cut_when_a_claim_waits_and_it_stands_still);
     suite_add_tcase(s, t);
     return s;
 }
