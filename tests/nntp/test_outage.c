@@ -87,8 +87,8 @@ static void peak_check(struct load *l)
         ck_assert_uint_le(newsd_reset_peak(l->r.servers[i]), l->limits[i]);
 }
 
-/* Server `i` answers `n` more commands, and so many fetches of each crowd end, wherever. */
-static void serves(struct load *l, unsigned i, unsigned n)
+/* Server `i` answers `n` more commands. */
+static void answers(struct load *l, unsigned i, unsigned n)
 {
     struct newsd_tags then, now;
     struct rig_wait w = {0};
@@ -97,6 +97,13 @@ static void serves(struct load *l, unsigned i, unsigned n)
         rig_wait(&l->r, &w, "not served by a server");
         newsd_tags(l->r.servers[i], &now);
     } while (now.all.answered < then.all.answered + n);
+}
+
+/* The same, and so many fetches of each crowd end, wherever. */
+static void serves(struct load *l, unsigned i, unsigned n)
+{
+    struct rig_wait w = {0};
+    answers(l, i, n);
     for (unsigned k = 0; k < CROWDS; k++) {
         uint64_t ended = crowd_counts(&l->crowds[k]).ended;
         while (crowd_counts(&l->crowds[k]).ended < ended + n)
@@ -138,7 +145,7 @@ static void freeze(struct load *l, unsigned i)
         rig_wait(&l->r, &w, "not all classes at one server");
     }
     resize(l, FIRST, SECOND);
-    serves(l, 1 - i, 20);
+    answers(l, 1 - i, 20); /* a class may have all of its share in what is held */
 }
 
 /* --- the ways to die --------------------------------------------------------------------------------- */
