@@ -292,7 +292,6 @@ bool stage_play(const struct story *story, char *wrong, size_t len, size_t *step
         return false;
     }
     stage_init(s, &story->configs[0]);
-    s->check_every = 16;
     bool good = true;
     while (good && n < story->n) {
         good = stage_do(s, &story->steps[n], &story->configs[story->steps[n].config]);
