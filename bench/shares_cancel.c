@@ -141,7 +141,7 @@ void scene_cancel(struct scenes *x)
 {
     static const struct slow full[] = {
         {400, 0, 2, true}, {1500, 4, 3, true}, {1500, 0, 2, false}, {20000, 4, 3, false}};
-    static const struct slow quick = {1500, 4, 1, true};
+    static const struct slow quick = {2500, 4, 1, true};
 
     report_scene(
         x->report, "cancel",

@@ -35,7 +35,7 @@ static void equal_streams(struct scenes *x, const struct pace *pace, uint64_t us
     stage_class(&s, TRAFFIC_HEALTH, 2, 5);
     stage_start(&s);
     for (unsigned i = 0; i < STREAMS; i++) {
-        load_init(&loads[i], &s, TRAFFIC_STREAMING, (char)('a' + i), 40,
+        load_init(&loads[i], &s, TRAFFIC_STREAMING, (char)('a' + i), 16,
                   i % 2 ? pace->payload / 2 : pace->payload);
         loads[i].urgency = URGENCY_READAHEAD;
         load_start(&loads[i], 0);
@@ -108,7 +108,8 @@ void scene_fair(struct scenes *x)
         "%u ms until the first byte, 2 MB/s (small articles: 50 KB/s); pipelining 4 (1 with "
         "the cap)",
         STREAMS, large.latency_us / 1000);
-    equal_streams(x, &large, x->quick ? 1500000 : 10000000, true);
-    equal_streams(x, &small, x->quick ? 300000 : 4000000, false);
+    equal_streams(x, &large, x->quick ? 1000000 : 10000000, true);
+    if (!x->quick)
+        equal_streams(x, &small, 4000000, false);
     capped_streams(x, &small, x->quick ? 300000 : 4000000);
 }

@@ -114,8 +114,8 @@ void scene_ceiling(struct scenes *x)
     uint64_t start = clock_now_us();
     load_start(&loads[0], 0);
     load_start(&loads[1], 0);
-    pause_us(1200000);
-    settle(x, &s, loads, one, start, x->quick ? 1500000 : 10000000);
+    pause_us(1000000);
+    settle(x, &s, loads, one, start, x->quick ? 1200000 : 10000000);
     start = clock_now_us();
     newsd_set_limit(s.servers[0], raised);
     bool found = stage_await(&s, has_connections, &raised, 30000000);

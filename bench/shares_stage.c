@@ -155,7 +155,7 @@ void stage_start(struct stage *s)
         shares_die("not all of %u connections opened", total);
     l.timing = true;
     side = side < 12 ? side : 12;
-    while (l.took.n < 24) {
+    while (l.took.n < 6 + 2 * side) {
         load_once(&l, 0, side);
         if (!load_wait(&l, 60000000))
             shares_die("an article does not come");

@@ -253,7 +253,7 @@ static void returns(struct scenes *x, struct stage *s, unsigned rounds)
 void scene_worked(struct scenes *x)
 {
     const struct pace pace = {
-        .latency_us = 50000, .rate_bps = 40000, .payload = x->quick ? 5000 : 12700};
+        .latency_us = 50000, .rate_bps = 40000, .payload = x->quick ? 3000 : 12700};
     struct load loads[TRAFFIC_CLASSES];
     struct stage s;
 
