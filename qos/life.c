@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static void settings_apply(struct qos *q)
+/** True: who can be asked for an operation may have changed. */
+static bool settings_apply(struct qos *q)
 {
+    bool others = false;
     for (unsigned i = 0; i < q->cfg.nproviders; i++) {
         struct provider *p = &q->providers[i];
         const struct qos_provider_config *new = &q->cfg.providers[i];
@@ -14,11 +16,14 @@ static void settings_apply(struct qos *q)
             p->open_at = q->now;
         if (p->cfg.rate_bps != new->rate_bps)
             qos_bucket_set(&p->bucket, new->rate_bps, q->now);
+        others |= !p->cfg.connections != !new->connections;
+        others |= p->cfg.retention_us != new->retention_us;
         p->cfg = *new;
     }
     for (unsigned i = 0; i < TRAFFIC_CLASSES; i++)
         q->classes[i].cfg = q->cfg.classes[i];
     q->epoch++;
+    return others;
 }
 
 static size_t power_of_two(size_t n)
@@ -93,16 +98,9 @@ void qos_free(struct qos *q)
     free(q);
 }
 
-int qos_settings_change(struct qos *q, const struct qos_config *cfg)
+/* A hundred thousand of them take some milliseconds: not for another share or rate. */
+static void ops_reconsider(struct qos *q)
 {
-    char err[128];
-    if (cfg->nproviders < q->cfg.nproviders || qos_config_check(cfg, err, sizeof(err)))
-        return -EINVAL;
-    uint64_t rate = q->cfg.rate_bps;
-    qos_config_resolve(cfg, &q->cfg);
-    settings_apply(q);
-    if (rate != q->cfg.rate_bps)
-        qos_bucket_set(&q->bucket, q->cfg.rate_bps, q->now);
     for (unsigned i = 0; i < q->limits.streams; i++) {
         if (q->streams[i].live)
             qos_stream_reconsider(q, &q->streams[i]);
@@ -111,6 +109,20 @@ int qos_settings_change(struct qos *q, const struct qos_config *cfg)
         if (q->ops[i].state == OP_FLYING)
             qos_op_reconsider(q, &q->ops[i]);
     }
+}
+
+int qos_settings_change(struct qos *q, const struct qos_config *cfg)
+{
+    char err[128];
+    if (cfg->nproviders < q->cfg.nproviders || qos_config_check(cfg, err, sizeof(err)))
+        return -EINVAL;
+    uint64_t rate = q->cfg.rate_bps;
+    qos_config_resolve(cfg, &q->cfg);
+    bool others = settings_apply(q);
+    if (rate != q->cfg.rate_bps)
+        qos_bucket_set(&q->bucket, q->cfg.rate_bps, q->now);
+    if (others)
+        ops_reconsider(q);
     for (unsigned i = 0; i < q->limits.streams; i++) {
         if (q->streams[i].live)
             qos_stream_refresh(q, &q->streams[i]);
