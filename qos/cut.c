@@ -32,7 +32,7 @@
  *
  * In numbers: an article of 750 KB.
  *
- *   server                          remains     opening    linger   
+ *   server                          remains     opening    linger
  *   2 MB/s, 50 ms away, full        <= 375 ms   250 ms     2 s       never cut while it moves
  *   2 MB/s, 50 ms away, not full    <= 375 ms   250 ms     -         cut in its first 125 ms
  *   50 KB/s, 50 ms away, full       <= 15 s     250 ms     2 s       cut until 2.25 s before its end

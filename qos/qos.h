@@ -136,7 +136,9 @@ enum qos_gone {
 
 /** It is no more. What was in flight on it waits again: the first one (the answer that was under way)
  *  with one attempt counted against provider and operation unless STALE or LIMIT or CLOSED, the others
- *  unharmed. `seen` false: the peer may still count the socket, so it lingers. `dice`: any random number. */
+ *  unharmed. They go to the head of their queue; but where several in a row have broken off, the one
+ *  that was under way goes to the end, so that an outage does not use up the attempts of one. `seen`
+ *  false: the peer may still count the socket, so it lingers. `dice`: any random number. */
 void qos_conn_gone(struct qos *q, qos_time now, qos_conn conn, enum qos_gone why, bool seen,
                    uint32_t dice);
 
@@ -153,7 +155,8 @@ enum qos_outcome {
 void qos_op_done(struct qos *q, qos_time now, qos_op op, enum qos_outcome how, uint64_t bytes);
 
 /** Other shares, totals, rates and providers, in place. Provider i stays provider i; more may be added
- *  at the end, and one that is gone has connections = 0. Waiters stay; leases above a lowered cap drain.
+ *  at the end, and one that is gone has connections = 0. Waiters stay; leases above a lowered cap drain. A
+ *  provider that is down may be tried at once, whatever its back-off; a learned ceiling is kept.
  *  0, or -EINVAL and nothing has changed. */
 int qos_resize(struct qos *q, qos_time now, const struct qos_config *cfg);
 

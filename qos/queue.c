@@ -193,7 +193,8 @@ static void flow_fit(struct qos *q, struct flow *f)
     if (may && !f->in_turns) {
         credit_bound(q, f->stream);
         heap_push(&f->lane->turns[f->urgency], &f->node);
-    } else if (!may && f->in_turns)
+    }
+    if (!may && f->in_turns)
         heap_del(&f->lane->turns[f->urgency], &f->node);
     f->in_turns = may;
 }
