@@ -71,7 +71,7 @@ void talker_init(struct talker *t, const char *username, const char *password)
     char *user = username ? strdup(username) : NULL, *pass = password ? strdup(password) : NULL;
     struct config_provider p = {
         .name = name, .host = host, .port = 119, .username = user, .password = pass};
-    struct config_timeouts limits = {5, 5, 5};
+    struct config_timeouts limits = {.connect_s = 5, .stall_s = 5, .idle_s = 5};
 
     memset(t, 0, sizeof(*t));
     if (nntp_site_new(&p, &limits, &t->c.site, err, sizeof(err)))
