@@ -54,9 +54,12 @@ static bool class_before(const struct qos *q, unsigned a, unsigned na, unsigned 
         if (ra != rb)
             return ra < rb;
     }
-    /* Whoever has waited longest for a slot; at the beginning streaming, where somebody is blocked. */
+    /* Streaming, where somebody is blocked; but of those that have nothing at all whoever has had nothing for
+     * longest, or with fewer slots than hungry classes one would never have any. */
     const struct class *ka = &q->classes[a], *kb = &q->classes[b];
-    return ka->granted != kb->granted ? ka->granted < kb->granted : a > b;
+    if (!na && !nb && ka->granted != kb->granted)
+        return ka->granted < kb->granted;
+    return a > b;
 }
 
 /** Were there `leased` leases, `n` of them of class `c`: might it have one more? */
