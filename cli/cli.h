@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define CLI_OK        0
 #define CLI_FAILED    1
@@ -27,7 +28,14 @@ int cmd_status(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
 int cmd_set(int argc, char **argv);
 
-/** "nzbfs: …" and a line end on standard error; control characters are shown as \xNN. */
+/** The length of the character at `s` where a terminal can bear it as it is. 0: it is a control character (of
+ *  C0 or C1, or one that turns the direction of writing), or a byte that is no UTF-8. */
+size_t cli_text_plain(const char *s);
+
+/** Print what came from outside; bytes of characters that are not plain are shown as \xNN. */
+void cli_text_print(FILE *to, const char *s);
+
+/** "nzbfs: …" and a line end on standard error, as cli_text_print(). */
 void cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** The same, with where to read more; returns CLI_USAGE. */

@@ -22,7 +22,8 @@ static int reload_tell(void *arg, const char *mountpoint, json_t *answer)
              dropped = number(answer, "dropped");
     (void)arg;
 
-    printf("%s: configuration read again: %u provider%s, %u connection%s", mountpoint, providers,
+    cli_text_print(stdout, mountpoint);
+    printf(": configuration read again: %u provider%s, %u connection%s", providers,
            providers == 1 ? "" : "s", connections, connections == 1 ? "" : "s");
     if (dropped)
         printf("; %u setting%s dropped", dropped, dropped == 1 ? "" : "s");

@@ -36,7 +36,8 @@ static int set_tell(void *arg, const char *mountpoint, json_t *answer)
     unsigned n = (unsigned)json_integer_value(json_object_get(answer, "settings"));
     (void)arg;
 
-    printf("%s: done; %u setting%s in force until the mount ends or nzbfs reload\n", mountpoint, n,
+    cli_text_print(stdout, mountpoint);
+    printf(": done; %u setting%s in force until the mount ends or nzbfs reload\n", n,
            n == 1 ? "" : "s");
     return CLI_OK;
 }

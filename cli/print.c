@@ -1,10 +1,41 @@
 #include "cli/cli.h"
+#include "nzb/utf8.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+/* --- text from outside ------------------------------------------------------------------------- */
+
+static bool is_control(uint32_t cp)
+{
+    return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || (cp >= 0x202a && cp <= 0x202e) ||
+           (cp >= 0x2066 && cp <= 0x2069);
+}
+
+size_t cli_text_plain(const char *s)
+{
+    uint32_t cp = 0;
+    size_t n = nzb_utf8_decode((const unsigned char *)s, strnlen(s, UTF8_MOST), &cp);
+
+    return n && is_control(cp) ? 0 : n;
+}
+
+void cli_text_print(FILE *to, const char *s)
+{
+    while (*s) {
+        size_t n = cli_text_plain(s);
+        if (n)
+            fwrite(s, 1, n, to);
+        else
+            fprintf(to, "\\x%02x", (unsigned char)*s);
+        s += n ? n : 1;
+    }
+}
+
+/* --- lines ------------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 1, 0))) static void line_print(const char *fmt, va_list ap)
 {
@@ -13,13 +44,7 @@ __attribute__((format(printf, 1, 0))) static void line_print(const char *fmt, va
     vsnprintf(line, sizeof(line), fmt, ap);
     flockfile(stderr);
     fputs("nzbfs: ", stderr);
-    for (const char *p = line; *p; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (c < 0x20 || c == 0x7f)
-            fprintf(stderr, "\\x%02x", c);
-        else
-            putc(c, stderr);
-    }
+    cli_text_print(stderr, line);
     putc('\n', stderr);
     funlockfile(stderr);
 }
