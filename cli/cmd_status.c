@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -17,7 +18,8 @@ static const char help[] =
     "  -j, --json    for programs: one object a mount, one a line; nzbfs(1) names the members\n";
 
 struct status_job {
-    bool json, colours;
+    struct status_look look;
+    bool json;
     unsigned shown;
 };
 
@@ -29,6 +31,14 @@ static bool colours_wanted(void)
     return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb") != 0;
 }
 
+/* A terminal that does not tell has room for all: it wraps lines. */
+static unsigned terminal_room(void)
+{
+    struct winsize w;
+
+    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+}
+
 static int status_show(void *arg, const char *mountpoint, json_t *answer)
 {
     struct status_job *job = arg;
@@ -37,7 +47,7 @@ static int status_show(void *arg, const char *mountpoint, json_t *answer)
     if (!job->json) {
         if (job->shown++)
             putchar('\n');
-        status_print(answer, job->colours);
+        status_print(answer, &job->look);
         return CLI_OK;
     }
     char *line = json_dumps(answer, JSON_COMPACT);
@@ -54,7 +64,7 @@ int cmd_status(int argc, char **argv)
 {
     static const struct option longs[] = {
         {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
-    struct status_job job = {.colours = colours_wanted()};
+    struct status_job job = {.look = {.room = terminal_room(), .colours = colours_wanted()}};
     int opt;
 
     while ((opt = getopt_long(argc, argv, ":jh", longs, NULL)) != -1) {

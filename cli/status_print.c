@@ -1,5 +1,6 @@
 #include "cli/status_print.h"
 
+#include "cli/cli.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 
@@ -23,11 +24,10 @@ static unsigned small(const json_t *o, const char *name)
     return n < 1000000 ? (unsigned)n : 1000000;
 }
 
-/* From another process: only what a terminal can bear. */
+/* From another process. */
 static void text_print(const char *s)
 {
-    for (; s && *s; s++)
-        putchar((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
+    cli_text_print(stdout, s ? s : "");
 }
 
 /* --- units ------------------------------------------------------------------------------------- */
@@ -119,7 +119,7 @@ const char *status_bar(unsigned leased, unsigned guaranteed, unsigned burst, uns
     return out;
 }
 
-static void classes_print(const json_t *status, bool colours)
+static void classes_print(const json_t *status, const struct status_look *look)
 {
     static const char *const heads[] = {" ",       "leased", "guaranteed", "burst",
                                         "waiting", " ",      "done",       "missing",
@@ -152,7 +152,7 @@ static void classes_print(const json_t *status, bool colours)
         span_cell(&t, wait, "p50_us");
         span_cell(&t, wait, "p99_us");
     }
-    table_print(&t, 2, colours);
+    table_print(&t, 2, look->room, look->colours);
 }
 
 /* --- providers --------------------------------------------------------------------------------- */
@@ -205,7 +205,7 @@ static void provider_row(struct table *t, const char *name, const json_t *p)
     table_cell(t, colour, "%s", state);
 }
 
-static void providers_print(const json_t *status, bool colours)
+static void providers_print(const json_t *status, const struct status_look *look)
 {
     static const char *const heads[] = {"provider", "leased", "sockets", "ceiling",
                                         "limit",    "ok",     "missing", "damaged",
@@ -221,7 +221,7 @@ static void providers_print(const json_t *status, bool colours)
         if (!json_is_true(json_object_get(p, "gone")) || number(p, "sockets"))
             provider_row(&t, name, p);
     }
-    table_print(&t, 2, colours);
+    table_print(&t, 2, look->room, look->colours);
 }
 
 /* --- the page ---------------------------------------------------------------------------------- */
@@ -265,21 +265,22 @@ static void foot_print(const json_t *status)
         asked = hits + number(cache, "misses");
     char a[16], b[16], c[16];
 
-    printf("  cache %s of %s, %llu %% found there; ", progress_size(number(cache, "used"), a),
+    printf("  cache %s of %s, %llu %% found there\n", progress_size(number(cache, "used"), a),
            progress_size(number(cache, "budget"), b), asked ? hits * 100 / asked : 0);
-    printf("%llu open, %llu reads of %s, %llu waiting, %llu failed\n", number(fs, "open_handles"),
-           number(fs, "reads"), progress_size(number(fs, "read_bytes"), c), number(fs, "blocked"),
+    printf("  files %llu open, %llu reads of %s, %llu blocked now, %llu failed\n",
+           number(fs, "open_handles"), number(fs, "reads"),
+           progress_size(number(fs, "read_bytes"), c), number(fs, "blocked"),
            number(fs, "errors") + number(fs, "timeouts"));
 }
 
-void status_print(const json_t *status, bool colours)
+void status_print(const json_t *status, const struct status_look *look)
 {
     head_print(status);
     settings_print(status);
     putchar('\n');
-    classes_print(status, colours);
+    classes_print(status, look);
     putchar('\n');
-    providers_print(status, colours);
+    providers_print(status, look);
     putchar('\n');
     foot_print(status);
 }

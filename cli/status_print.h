@@ -5,8 +5,13 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct status_look {
+    unsigned room; /* columns of the terminal; 0: as wide as it gets */
+    bool colours;
+};
+
 /** On standard output. Members that are not there (another version's mount) count as 0. */
-void status_print(const json_t *status, bool colours);
+void status_print(const json_t *status, const struct status_look *look);
 
 /** Leased against guaranteed and burst, of `total`: "[####==:--        ]", `room` >= 24. # leased, = below
  *  the guarantee, - below the burst, ':' where the guarantee ends. */

@@ -1,8 +1,13 @@
 #include "cli/table.h"
 
+#include "cli/cli.h"
+
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#define GAP 2 /* blanks between columns */
 
 /* How wide it stands on a terminal, taking each character of UTF-8 for one column. */
 static unsigned width(const char *s)
@@ -49,9 +54,12 @@ void table_cell(struct table *t, enum table_colour colour, const char *fmt, ...)
     va_end(ap);
     if (n <= 0)
         snprintf(row[i].text, sizeof(row[i].text), "-");
-    for (char *p = row[i].text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+    for (char *p = row[i].text; *p;) {
+        size_t one = cli_text_plain(p);
+        if (!one)
             *p = '?';
+        p += one ? one : 1;
+    }
     row[i].colour = colour;
 }
 
@@ -64,25 +72,48 @@ static void cell_print(const struct table_cell *c, unsigned pad, bool left, bool
            coloured ? "\033[0m" : "", left && !last ? (int)pad : 0, "");
 }
 
-void table_print(const struct table *t, unsigned indent, bool colours)
+/* The column behind the last one that fits in `room` with the first one and all from `from` on. */
+static unsigned block_end(const struct table *t, const unsigned *widths, unsigned from,
+                          unsigned room)
 {
-    unsigned widths[TABLE_COLUMNS] = {0};
+    unsigned used = widths[0], to = from;
+
+    while (to < t->columns && (to == from || used + GAP + widths[to] <= room))
+        used += GAP + widths[to++];
+    return to;
+}
+
+static void block_print(const struct table *t, const unsigned *widths, unsigned from, unsigned to,
+                        unsigned indent, bool colours)
+{
+    for (unsigned r = 0; r < t->rows; r++) {
+        printf("%*s", (int)indent, "");
+        for (unsigned i = 0; i < to; i = i ? i + 1 : from) {
+            const struct table_cell *c = &t->cells[r][i];
+            printf("%*s", i ? GAP : 0, "");
+            cell_print(c, widths[i] - width(c->text), t->left >> i & 1, i + 1 == to, colours);
+        }
+        putchar('\n');
+    }
+}
+
+void table_print(const struct table *t, unsigned indent, unsigned room, bool colours)
+{
+    unsigned widths[TABLE_COLUMNS] = {0}, from = 1;
 
     for (unsigned r = 0; r < t->rows; r++)
         for (unsigned i = 0; i < t->columns; i++) {
             unsigned w = width(t->cells[r][i].text);
             widths[i] = w > widths[i] ? w : widths[i];
         }
-    for (unsigned r = 0; r < t->rows; r++) {
-        printf("%*s", (int)indent, "");
-        for (unsigned i = 0; i < t->columns; i++) {
-            const struct table_cell *c = &t->cells[r][i];
-            printf("%s", i ? "  " : "");
-            cell_print(c, widths[i] - width(c->text), t->left >> i & 1, i + 1 == t->columns,
-                       colours);
-        }
-        putchar('\n');
-    }
+    room = room > indent ? room - indent : room ? 1 : UINT_MAX;
+    do {
+        unsigned to = block_end(t, widths, from, room);
+        if (from > 1)
+            putchar('\n');
+        block_print(t, widths, from, to, indent, colours);
+        from = to;
+    } while (from < t->columns);
     if (t->lost)
         printf("%*s(and %u more)\n", (int)indent, "", t->lost);
 }

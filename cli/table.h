@@ -36,7 +36,8 @@ void table_row(struct table *t);
 void table_cell(struct table *t, enum table_colour colour, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/** On standard output, each line behind `indent` blanks. */
-void table_print(const struct table *t, unsigned indent, bool colours);
+/** On standard output, each line behind `indent` blanks. Where that is wider than `room` (0: nothing is), the
+ *  columns stand in several blocks, each with the first column in front. */
+void table_print(const struct table *t, unsigned indent, unsigned room, bool colours);
 
 #endif

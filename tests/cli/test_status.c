@@ -1,3 +1,4 @@
+#include "cli/cli.h"
 #include "cli/status_print.h"
 #include "cli/table.h"
 
@@ -95,7 +96,7 @@ START_TEST(columns_are_aligned_by_characters_not_bytes)
     table_cell(&t, TABLE_PLAIN, "long");
     table_cell(&t, TABLE_PLAIN, "%d", 7);
     capture();
-    table_print(&t, 1, false);
+    table_print(&t, 1, 0, false);
     char *text = captured();
     ck_assert_str_eq(text, " who    n\n \xc3\xa9\xc3\xa9    10\n long   7\n");
     free(text);
@@ -110,10 +111,59 @@ START_TEST(control_characters_do_not_reach_the_terminal)
     table_init(&t, heads, 1, 1);
     table_row(&t);
     table_cell(&t, TABLE_PLAIN, "%s", "\033[2J\n");
+    table_row(&t);
+    table_cell(&t, TABLE_PLAIN, "%s",
+               "\xc2\x9b"
+               "2J\x9b"
+               "2J");
     capture();
-    table_print(&t, 0, false);
+    table_print(&t, 0, 0, false);
     char *text = captured();
-    ck_assert_str_eq(text, "who\n?[2J?\n");
+    ck_assert_str_eq(text, "who\n?[2J?\n??2J?2J\n");
+    free(text);
+}
+END_TEST
+
+START_TEST(text_from_outside_is_shown_without_what_moves_a_terminal)
+{
+    capture();
+    cli_text_print(stdout, "/mnt/\xc3\xa9 \xe2\x82\xac|\033[2J|\xc2\x9b"
+                           "m|\xff|\xe2\x80\xae|\x7f|\xc3");
+    char *text = captured();
+    ck_assert_str_eq(text, "/mnt/\xc3\xa9 \xe2\x82\xac|\\x1b[2J|\\xc2\\x9bm|\\xff|"
+                           "\\xe2\\x80\\xae|\\x7f|\\xc3");
+    free(text);
+}
+END_TEST
+
+START_TEST(columns_beyond_the_terminals_edge_stand_below_with_the_first_one_again)
+{
+    static const char *const heads[] = {"who", "left", "middle", "right"};
+    static const char *const blocks =
+        " who  left  middle\n a       1       2\n\n who  right\n a        3\n";
+    struct table t;
+
+    table_init(&t, heads, 4, 1);
+    table_row(&t);
+    table_cell(&t, TABLE_PLAIN, "a");
+    for (int i = 1; i <= 3; i++)
+        table_cell(&t, TABLE_PLAIN, "%d", i);
+    for (unsigned room = 18; room < 25; room++) {
+        capture();
+        table_print(&t, 1, room, false);
+        char *text = captured();
+        ck_assert_str_eq(text, blocks);
+        free(text);
+    }
+    capture();
+    table_print(&t, 1, 25, false);
+    char *text = captured();
+    ck_assert_str_eq(text, " who  left  middle  right\n a       1       2      3\n");
+    free(text);
+    capture();
+    table_print(&t, 1, 1, false); /* no room at all: a block for each */
+    text = captured();
+    ck_assert_ptr_nonnull(strstr(text, " who  left\n a       1\n\n who  middle\n"));
     free(text);
 }
 END_TEST
@@ -130,7 +180,7 @@ START_TEST(more_rows_than_there_is_room_for_are_told)
         table_cell(&t, TABLE_PLAIN, "one column too many");
     }
     capture();
-    table_print(&t, 0, false);
+    table_print(&t, 0, 0, false);
     char *text = captured();
     ck_assert_ptr_nonnull(strstr(text, "(and 5 more)\n"));
     ck_assert_ptr_null(strstr(text, "many"));
@@ -142,12 +192,13 @@ END_TEST
 
 static char *printed(const char *json, bool colours)
 {
+    struct status_look look = {.colours = colours};
     json_error_t err;
     json_t *status = json_loads(json, 0, &err);
 
     ck_assert_msg(status != NULL, "%s", err.text);
     capture();
-    status_print(status, colours);
+    status_print(status, &look);
     json_decref(status);
     return captured();
 }
@@ -194,11 +245,13 @@ START_TEST(an_answer_that_is_not_what_it_should_be_harms_nothing)
         "{\"settings\":[1,null,\"a\\u0007\"],\"mountpoint\":\"\\u001b]0;x\\u0007\"}",
     };
 
+    struct status_look look = {0};
+
     for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
         json_t *status = json_loads(odd[i], JSON_DECODE_ANY, NULL);
         ck_assert_ptr_nonnull(status);
         capture();
-        status_print(status, false);
+        status_print(status, &look);
         char *text = captured();
         ck_assert_ptr_nonnull(strstr(text, "BufferedStreaming"));
         ck_assert_ptr_null(strchr(text, '\033'));
@@ -229,6 +282,8 @@ int main(void)
     tcase_add_test(t, times_are_in_units_for_people);
     tcase_add_test(t, columns_are_aligned_by_characters_not_bytes);
     tcase_add_test(t, control_characters_do_not_reach_the_terminal);
+    tcase_add_test(t, text_from_outside_is_shown_without_what_moves_a_terminal);
+    tcase_add_test(t, columns_beyond_the_terminals_edge_stand_below_with_the_first_one_again);
     tcase_add_test(t, more_rows_than_there_is_room_for_are_told);
     tcase_add_test(t, a_providers_state_is_in_words);
     tcase_add_test(t, one_that_was_taken_out_is_shown_while_it_has_sockets);
