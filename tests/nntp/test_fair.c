@@ -220,6 +220,37 @@ START_TEST(a_class_never_holds_more_than_its_burst)
 }
 END_TEST
 
+/* Fewer connections than hungry classes: those without a guarantee take turns at what is left. */
+START_TEST(no_class_waits_for_ever_at_two_connections)
+{
+    static const unsigned limit[] = {2};
+    static struct crowd queue, health, streaming;
+    struct scene_now now;
+    struct scene s;
+    scene_init(&s, limit, 1, 1);
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
+        s.r.cfg.classes[c] = (struct config_class){.burst = 2, .weight = 1};
+    s.r.cfg.classes[TRAFFIC_STREAMING].guaranteed = 1;
+    scene_start(&s);
+    scene_crowd(&s, &streaming, TRAFFIC_STREAMING, 5);
+    scene_crowd(&s, &health, TRAFFIC_HEALTH, 5);
+    scene_crowd(&s, &queue, TRAFFIC_QUEUE, 5);
+    crowd_start(&streaming);
+    crowd_start(&health);
+    crowd_start(&queue);
+    for (unsigned n = 0; n < 60; n++) {
+        scene_settle(&s, &now);
+        if (n > 0) /* in the first it may have been alone */
+            ck_assert_uint_eq(now.sum.of[newsd_tag_index('s')].carrying, 1);
+        newsd_release(s.r.servers[0], 0, UINT32_MAX);
+    }
+    scene_settle(&s, &now);
+    ck_assert_uint_ge(now.sum.of[newsd_tag_index('q')].answered, 28);
+    ck_assert_uint_ge(now.sum.of[newsd_tag_index('h')].answered, 28);
+    scene_fini(&s);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("nntp/fair");
@@ -229,6 +260,7 @@ static Suite *suite(void)
     tcase_add_test(t, who_asks_for_more_at_once_gets_no_more);
     tcase_add_loop_test(t, a_stream_with_a_cap_of_five_never_holds_six, 0, 2);
     tcase_add_test(t, a_class_never_holds_more_than_its_burst);
+    tcase_add_test(t, no_class_waits_for_ever_at_two_connections);
     suite_add_tcase(s, t);
     return s;
 }
