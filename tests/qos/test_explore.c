@@ -227,8 +227,8 @@ static uint64_t hash_of(const struct stage *s, unsigned submitted, bool resized)
         if (op->state == MODEL_NONE)
             continue;
         mix(&h, (uint64_t)op->want.class * 3 + op->want.urgency);
-        mix(&h, op->state * 4u + op->cancelled * 2u + op->sent);
-        mix(&h, op->not_here | op->failed << 4 | op->shun << 8 | op->tries[0] << 12 |
+        mix(&h, op->state * 4u + (op->cancelled ? 2u : 0u) + (op->sent ? 1u : 0u));
+        mix(&h, op->not_here | op->failed << 4 | op->shun << 8 | (uint32_t)op->tries[0] << 12 |
                     (uint32_t)op->tries[1] << 16);
     }
     for (unsigned i = 0; i < m->nconns; i++) {
@@ -238,7 +238,7 @@ static uint64_t hash_of(const struct stage *s, unsigned submitted, bool resized)
             continue;
         if (c->state == MODEL_OPENING || c->n)
             mix(&k, c->class);
-        mix(&k, c->probe * 2u + (c->answered > 0));
+        mix(&k, (c->probe ? 2u : 0u) + (c->answered ? 1u : 0u));
         mix(&k, s->now - (c->state == MODEL_OPENING ? c->opened : c->n ? s->now : c->rested));
         for (unsigned n = 0; n < c->n; n++)
             mix(&k, s->names[c->ops[n]]);
