@@ -178,7 +178,8 @@ START_TEST(a_stream_with_a_cap_of_five_never_holds_six)
         do {
             rig_wait(&s.r, &w, "not served under a cap");
             newsd_tags(s.r.servers[0], &t);
-        } while (t.all.answered < answered + 500);
+        } while (t.all.answered < answered + 500 || t.of[0].on_peak < caps[k] ||
+                 t.of[1].on_peak < caps[k] || t.of[2].on_peak < caps[k]);
         for (unsigned i = 0; i < 3; i++)
             ck_assert_uint_eq(t.of[i].on_peak, caps[k]);
     }
@@ -211,11 +212,12 @@ START_TEST(a_class_never_holds_more_than_its_burst)
     do {
         rig_wait(&s.r, &w, "not served enough");
         newsd_tags(s.r.servers[0], &t);
-    } while (t.all.answered < 5000);
+    } while (t.all.answered < 5000 || t.of[newsd_tag_index('q')].on_peak < 9 ||
+             t.of[newsd_tag_index('h')].on_peak < 3 || t.of[newsd_tag_index('s')].on_peak < 17);
     ck_assert_uint_eq(t.of[newsd_tag_index('q')].on_peak, 9);
     ck_assert_uint_eq(t.of[newsd_tag_index('h')].on_peak, 3);
     ck_assert_uint_eq(t.of[newsd_tag_index('s')].on_peak, 17);
-    ck_assert_uint_eq(t.peak, 29);
+    ck_assert_uint_le(t.peak, 29);
     scene_fini(&s);
 }
 END_TEST
