@@ -98,6 +98,10 @@ static int exchange(int fd, const json_t *ask, uint64_t until_us, json_t **answe
     if (!out)
         return -ENOMEM;
     size_t outlen = strlen(out);
+    if (outlen >= CONTROL_LINE_MOST) {
+        free(out);
+        return -EMSGSIZE;
+    }
     out[outlen] = '\n'; /* where the NUL is */
     rc = line_send(fd, out, outlen + 1, until_us);
     free(out);
@@ -148,6 +152,8 @@ static int ask_at(const struct sockaddr_un *at, const char *name, const json_t *
                  patience_ms / 1000);
     else if (rc == -EPROTO)
         snprintf(err, errlen, "%s: the mount ended, or what listens there is no nzbfs", name);
+    else if (rc == -EMSGSIZE)
+        snprintf(err, errlen, "%s: that is more than a mount takes at once", name);
     else
         snprintf(err, errlen, "%s: %s", name, strerror(-rc));
     return rc;
@@ -158,18 +164,31 @@ int control_ask_patient(const char *mountpoint, const json_t *ask, unsigned pati
 {
     char dir[CONTROL_PATH_MOST];
     struct sockaddr_un at;
-    int fd = control_dir_open(false, dir, err, errlen);
+    int rc, first = -ENOENT;
 
     *answer = NULL;
-    if (fd == -ENOENT)
-        snprintf(err, errlen, "%s: nothing is mounted there by this user", mountpoint);
-    if (fd < 0)
-        return fd;
-    close(fd);
-    int rc = control_address(dir, mountpoint, &at, err, errlen);
-    if (rc == 0)
-        rc = ask_at(&at, mountpoint, ask, patience_ms, answer, err, errlen);
-    return rc == -ECONNREFUSED ? -ENOENT : rc;
+    snprintf(err, errlen, "%s: nothing is mounted there by this user", mountpoint);
+    for (unsigned nth = 0; nth < CONTROL_DIRS; nth++) {
+        char why[512];
+        int fd = control_dir_open(nth, false, dir, why, sizeof(why));
+        if (fd >= 0) {
+            close(fd);
+            rc = control_address(dir, mountpoint, &at, why, sizeof(why));
+            if (rc == 0)
+                rc = ask_at(&at, mountpoint, ask, patience_ms, answer, why, sizeof(why));
+            if (rc == 0)
+                return 0;
+        } else {
+            rc = fd;
+        }
+        if (rc == -ENOENT || rc == -ECONNREFUSED || rc == -ERANGE || (fd < 0 && nth > 0))
+            continue; /* what is wrong where no mount of today looks first is nobody's concern */
+        snprintf(err, errlen, "%s", why);
+        first = rc;
+        if (fd >= 0)
+            break;
+    }
+    return first;
 }
 
 int control_ask(const char *mountpoint, const json_t *ask, json_t **answer, char *err,
@@ -203,6 +222,16 @@ static void stale_remove(int dir_fd, const char *name, const struct sockaddr_un 
     flock(dir_fd, LOCK_UN);
 }
 
+/* What a socket's name tells of its mountpoint; NULL: that it is too long for it. The caller's to free. */
+static char *label_of(const char *name)
+{
+    char *plain = strndup(name, strlen(name) - strlen(".sock"));
+    char *mountpoint = plain ? control_name_decode(plain) : NULL;
+
+    free(plain);
+    return mountpoint;
+}
+
 /* One socket's mountpoint to `each`; *more is what that said. */
 static int one_tell(int dir_fd, const char *dir, const char *name, const json_t *hello,
                     bool (*each)(void *arg, const char *mountpoint), void *arg, bool *more,
@@ -214,7 +243,9 @@ static int one_tell(int dir_fd, const char *dir, const char *name, const json_t 
     int n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/%s", dir, name);
     if (n < 0 || (size_t)n >= sizeof(at.sun_path))
         return 0; /* none of ours has such a name */
-    int rc = ask_at(&at, at.sun_path, hello, PATIENCE_MS, &answer, err, errlen);
+    char *label = label_of(name);
+    int rc = ask_at(&at, label ? label : at.sun_path, hello, PATIENCE_MS, &answer, err, errlen);
+    free(label);
     if (rc == -ECONNREFUSED) {
         stale_remove(dir_fd, name, &at);
         return 0;
@@ -233,36 +264,78 @@ static int one_tell(int dir_fd, const char *dir, const char *name, const json_t 
     return 0;
 }
 
-int control_each(bool (*each)(void *arg, const char *mountpoint), void *arg, char *err,
-                 size_t errlen)
-{
-    char dir[CONTROL_PATH_MOST], why[512];
-    struct dirent **names;
-    bool more = true;
-    int rc = 0;
+struct each_job {
+    bool (*each)(void *arg, const char *mountpoint);
+    void *arg;
+    json_t *hello;
+    char *err;
+    size_t errlen;
+    bool more;
+    int rc;
+};
 
-    int dir_fd = control_dir_open(false, dir, err, errlen);
-    if (dir_fd < 0)
-        return dir_fd == -ENOENT ? 0 : dir_fd;
-    json_t *hello = json_pack("{s:s}", "verb", "hello");
-    int n = hello ? scandirat(dir_fd, ".", &names, is_socket_name, alphasort) : -1;
+static void dir_tell(struct each_job *j, int dir_fd, const char *dir)
+{
+    char why[512];
+    struct dirent **names;
+    int n = scandirat(dir_fd, ".", &names, is_socket_name, alphasort);
+
     if (n < 0) {
-        rc = hello ? -errno : -ENOMEM;
-        snprintf(err, errlen, "%s: %s", dir, strerror(-rc));
+        j->rc = -errno;
+        snprintf(j->err, j->errlen, "%s: %s", dir, strerror(errno));
+        return;
     }
     for (int i = 0; i < n; i++) {
-        int r = more ? one_tell(dir_fd, dir, names[i]->d_name, hello, each, arg, &more, why,
-                                sizeof(why))
-                     : 0;
+        int r = j->more ? one_tell(dir_fd, dir, names[i]->d_name, j->hello, j->each, j->arg,
+                                   &j->more, why, sizeof(why))
+                        : 0;
         if (r < 0) {
-            rc = r;
-            snprintf(err, errlen, "%s", why);
+            j->rc = r;
+            snprintf(j->err, j->errlen, "%s", why);
         }
         free(names[i]);
     }
-    if (n >= 0)
-        free(names);
-    json_decref(hello);
-    close(dir_fd);
-    return rc;
+    free(names);
+}
+
+/* Two ways to say the same directory are one. */
+static bool is_new(struct stat seen[CONTROL_DIRS], unsigned nth, int dir_fd)
+{
+    if (fstat(dir_fd, &seen[nth]) < 0)
+        return false;
+    for (unsigned i = 0; i < nth; i++)
+        if (seen[i].st_ino == seen[nth].st_ino && seen[i].st_dev == seen[nth].st_dev)
+            return false;
+    return true;
+}
+
+int control_each(bool (*each)(void *arg, const char *mountpoint), void *arg, char *err,
+                 size_t errlen)
+{
+    struct each_job j = {.each = each,
+                         .arg = arg,
+                         .hello = json_pack("{s:s}", "verb", "hello"),
+                         .err = err,
+                         .errlen = errlen,
+                         .more = true};
+    struct stat seen[CONTROL_DIRS] = {0};
+    char dir[CONTROL_PATH_MOST], why[512];
+
+    if (!j.hello) {
+        snprintf(err, errlen, "out of memory");
+        return -ENOMEM;
+    }
+    for (unsigned nth = 0; nth < CONTROL_DIRS; nth++) {
+        int dir_fd = control_dir_open(nth, false, dir, why, sizeof(why));
+        if (dir_fd >= 0) {
+            if (is_new(seen, nth, dir_fd))
+                dir_tell(&j, dir_fd, dir);
+            close(dir_fd);
+        } else if (nth == 0 && dir_fd != -ENOENT) {
+            j.rc = dir_fd;
+            snprintf(err, errlen, "%s", why);
+        }
+    }
+    json_decref(j.hello);
+    return j.rc;
 }

@@ -4,7 +4,9 @@
  *     DIR/NAME.sock, DIR = $XDG_RUNTIME_DIR/nzbfs, for root /run/nzbfs; without XDG_RUNTIME_DIR
  *     /tmp/nzbfs-UID. $NZBFS_RUNTIME_DIR, where set, is DIR itself. DIR is made with mode 0700, and
  *     refused where it is somebody else's. NAME is the mountpoint with '+' for '/'; one that is too long
- *     for a socket's address is its end behind a hash.
+ *     for a socket's address is its end behind a hash. A mount may have had another environment (cron, a
+ *     service) than who asks: of a user who is not root, they are looked for in all places that DIR may be,
+ *     /run/user/UID/nzbfs among them.
  *
  * Protocol  The client sends one line, a JSON object: {"verb": "status", …}. The server answers one line, an
  *           object: {"ok": true, …} or {"ok": false, "error": "what failed, on what, and what to do"}, and

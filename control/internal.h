@@ -1,4 +1,4 @@
-/* What the files of control/ share: where sockets are (path.c), lines (text.c), the server's parts. */
+/* What the files of control/ share: where sockets are (path.c), lines (answer.c), the server's parts. */
 #ifndef CONTROL_INTERNAL_H
 #define CONTROL_INTERNAL_H
 
@@ -13,10 +13,13 @@
 
 /* --- path.c ------------------------------------------------------------------------------------ */
 
-/** Open DIR, made first where `make` says so, and verify that it is ours alone. Its path goes to
- *  dir[CONTROL_PATH_MOST]. The descriptor is the caller's; its flock() is held around every change to which
- *  sockets there are. -ENOENT, or another -errno with one line in err. */
-int control_dir_open(bool make, char *dir, char *err, size_t errlen);
+#define CONTROL_DIRS 3
+
+/** Open the `nth` directory of those that DIR may be (0: where a mount makes its socket), made first where `make`
+ *  says so, and verify that it is ours alone. Its path goes to dir[CONTROL_PATH_MOST]. The descriptor is
+ *  the caller's; its flock() is held around every change to which sockets there are. -ERANGE: there are not
+ *  that many. -ENOENT, or another -errno with one line in err. */
+int control_dir_open(unsigned nth, bool make, char *dir, char *err, size_t errlen);
 
 /** "/mnt/my film" is "mnt+my%20film": each mountpoint has one name, and each name one mountpoint. The
  *  caller's to free; NULL: no memory. */

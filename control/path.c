@@ -21,10 +21,26 @@ _Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) == CONTROL_PATH_MOST,
 
 /* --- the directory ----------------------------------------------------------------------------- */
 
-static int dir_name(char *dir, char *err, size_t errlen)
+/* Of a user: where the session says, /tmp, and where sessions usually say. */
+static int dir_of_user(unsigned nth, const char *xdg, char *dir)
+{
+    bool session = xdg && *xdg == '/';
+
+    if (nth == 0 && session)
+        return snprintf(dir, CONTROL_PATH_MOST, "%s/nzbfs", xdg);
+    if (nth == session)
+        return snprintf(dir, CONTROL_PATH_MOST, "/tmp/nzbfs-%u", (unsigned)geteuid());
+    return snprintf(dir, CONTROL_PATH_MOST, "/run/user/%u/nzbfs", (unsigned)geteuid());
+}
+
+static int dir_name(unsigned nth, char *dir, char *err, size_t errlen)
 {
     const char *own = secure_getenv("NZBFS_RUNTIME_DIR"), *xdg = secure_getenv("XDG_RUNTIME_DIR");
+    bool one = (own && *own) || geteuid() == 0;
     int n;
+
+    if (nth >= (one ? 1 : CONTROL_DIRS))
+        return -ERANGE;
 
     if (own && *own && *own != '/') {
         snprintf(err, errlen, "NZBFS_RUNTIME_DIR: %s is not an absolute path", own);
@@ -34,10 +50,8 @@ static int dir_name(char *dir, char *err, size_t errlen)
         n = snprintf(dir, CONTROL_PATH_MOST, "%s", own);
     else if (geteuid() == 0)
         n = snprintf(dir, CONTROL_PATH_MOST, "/run/nzbfs");
-    else if (xdg && *xdg == '/')
-        n = snprintf(dir, CONTROL_PATH_MOST, "%s/nzbfs", xdg);
     else
-        n = snprintf(dir, CONTROL_PATH_MOST, "/tmp/nzbfs-%u", (unsigned)geteuid());
+        n = dir_of_user(nth, xdg, dir);
     if (n >= 0 && (size_t)n < CONTROL_PATH_MOST - NAME_LEAST)
         return 0;
     snprintf(err, errlen,
@@ -69,23 +83,32 @@ static int dir_verify(int fd, const char *dir, char *err, size_t errlen)
     return 0;
 }
 
-int control_dir_open(bool make, char *dir, char *err, size_t errlen)
+/* Whoever else made it, or made it so, need not give it back. */
+static const char *way_out(int rc)
 {
-    int rc = dir_name(dir, err, errlen);
+    return rc == -EACCES || rc == -EPERM || rc == -ENOTDIR || rc == -ELOOP
+               ? "; set NZBFS_RUNTIME_DIR to a directory of yours"
+               : "";
+}
+
+int control_dir_open(unsigned nth, bool make, char *dir, char *err, size_t errlen)
+{
+    int rc = dir_name(nth, dir, err, errlen);
 
     if (rc < 0)
         return rc;
     if (make && mkdir(dir, 0700) < 0 && errno != EEXIST) {
         rc = -errno;
-        snprintf(err, errlen, "%s: cannot be made: %s", dir, strerror(errno));
+        snprintf(err, errlen, "%s: cannot be made: %s%s", dir, strerror(-rc), way_out(rc));
         return rc;
     }
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         rc = -errno;
-        snprintf(err, errlen, "%s: %s", dir,
+        snprintf(err, errlen, "%s: %s%s", dir,
                  rc == -ENOTDIR || rc == -ELOOP ? "not a directory (and links are not followed)"
-                                                : strerror(errno));
+                                                : strerror(-rc),
+                 way_out(rc));
         return rc;
     }
     rc = dir_verify(fd, dir, err, errlen);

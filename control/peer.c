@@ -4,7 +4,8 @@
  *         │ patience over, hung up, no memory          ▲
  *         └───────────────────────────────────────────┘
  *
- * A line that is too long is answered as well, and the rest of it never read: the kernel drops it. */
+ * A line that is too long is answered as well, and the rest of it never read: the kernel drops it, and may
+ * tell who still sends by a reset in place of the answer. */
 #define LOG_TAG "control"
 #include "base/clock.h"
 #include "base/log.h"

@@ -240,7 +240,7 @@ static int thread_start(struct control *c)
 static int door_open(struct control *c, unsigned handover_ms, char *err, size_t errlen)
 {
     char dir[CONTROL_PATH_MOST];
-    int dir_fd = control_dir_open(true, dir, err, errlen);
+    int dir_fd = control_dir_open(0, true, dir, err, errlen);
 
     if (dir_fd < 0)
         return dir_fd;

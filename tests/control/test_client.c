@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define AT "/mnt/film"
@@ -274,10 +275,67 @@ START_TEST(one_that_does_not_answer_does_not_hide_the_others)
 
     impostor_start(&i, hang_up);
     ck_assert_int_eq(control_each(see, &s, rig_err, sizeof(rig_err)), -EPROTO);
-    ck_assert_ptr_nonnull(strstr(rig_err, "mnt+film.sock"));
+    ck_assert_ptr_nonnull(strstr(rig_err, "/mnt/film: the mount ended"));
     ck_assert_uint_eq(s.n, 1);
     impostor_end(&i);
     control_stop(z);
+}
+END_TEST
+
+/* The environments of a session and of what cron starts. Runs as `uid`, in a process of its own. */
+static int strangers_meet(unsigned uid)
+{
+    struct seen s = {.most = 8};
+    json_t *hello = json_pack("{s:s}", "verb", "hello"), *answer = NULL;
+    char tmp[32];
+
+    snprintf(tmp, sizeof(tmp), "/tmp/nzbfs-%u", uid);
+    if (setgid(uid) < 0 || setuid(uid) < 0)
+        return 2;
+    unsetenv("NZBFS_RUNTIME_DIR");
+    unsetenv("XDG_RUNTIME_DIR");
+    struct control *c = rig_serve(AT, RIG_LONG_MS);
+    setenv("XDG_RUNTIME_DIR", "/nowhere", 1);
+    bool found = control_ask(AT, hello, &answer, rig_err, sizeof(rig_err)) == 0 &&
+                 control_each(see, &s, rig_err, sizeof(rig_err)) == 0 && s.n == 1;
+    json_decref(answer);
+    bool absent = control_ask("/mnt/other", hello, &answer, rig_err, sizeof(rig_err)) == -ENOENT;
+    control_stop(c);
+    json_decref(hello);
+    if (rmdir(tmp) < 0)
+        return 3;
+    return found && absent ? 0 : 1;
+}
+
+START_TEST(a_mount_that_was_made_in_another_environment_is_found)
+{
+    if (geteuid() != 0)
+        return; /* only root can become a user whose directory nobody has made */
+    unsigned uid = 70000 + (unsigned)getpid() % 60000;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(strangers_meet(uid));
+    int status = -1;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+START_TEST(a_question_that_is_too_long_is_not_sent)
+{
+    struct control *c = rig_serve(AT, RIG_LONG_MS);
+    char *much = malloc(CONTROL_LINE_MOST + 1);
+    json_t *answer;
+
+    memset(much, 'x', CONTROL_LINE_MOST);
+    much[CONTROL_LINE_MOST] = '\0';
+    json_t *q = json_pack("{s:s, s:s}", "verb", "echo", "text", much);
+    free(much);
+    ck_assert_int_eq(control_ask(AT, q, &answer, rig_err, sizeof(rig_err)), -EMSGSIZE);
+    ck_assert_ptr_nonnull(strstr(rig_err, "more than a mount takes at once"));
+    json_decref(q);
+    rig_expect_alive(AT);
+    control_stop(c);
 }
 END_TEST
 
@@ -308,6 +366,8 @@ int main(void)
     tcase_add_test(t, all_mounts_are_told_in_order_and_stale_ones_removed);
     tcase_add_test(t, it_ends_where_somebody_has_seen_enough);
     tcase_add_test(t, one_that_does_not_answer_does_not_hide_the_others);
+    tcase_add_test(t, a_mount_that_was_made_in_another_environment_is_found);
+    tcase_add_test(t, a_question_that_is_too_long_is_not_sent);
     tcase_add_test(t, without_a_directory_there_are_none);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

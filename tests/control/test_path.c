@@ -14,7 +14,7 @@
 static int dir_try(bool make)
 {
     char dir[CONTROL_PATH_MOST];
-    int fd = control_dir_open(make, dir, rig_err, sizeof(rig_err));
+    int fd = control_dir_open(0, make, dir, rig_err, sizeof(rig_err));
 
     if (fd < 0)
         return fd;
@@ -86,7 +86,7 @@ START_TEST(another_users_directory_is_refused)
         char dir[CONTROL_PATH_MOST];
         if (setgid(65534) < 0 || setuid(65534) < 0)
             _exit(3);
-        int rc = control_dir_open(true, dir, rig_err, sizeof(rig_err));
+        int rc = control_dir_open(0, true, dir, rig_err, sizeof(rig_err));
         _exit(rc == -EACCES && strstr(rig_err, "belongs to another user") ? 0 : 1);
     }
     int status = -1;
@@ -100,12 +100,12 @@ START_TEST(a_path_that_is_relative_or_too_long_is_told)
     char dir[CONTROL_PATH_MOST], longer[200];
 
     setenv("NZBFS_RUNTIME_DIR", "run", 1);
-    ck_assert_int_eq(control_dir_open(true, dir, rig_err, sizeof(rig_err)), -EINVAL);
+    ck_assert_int_eq(control_dir_open(0, true, dir, rig_err, sizeof(rig_err)), -EINVAL);
     memset(longer, 'x', sizeof(longer));
     longer[0] = '/';
     longer[sizeof(longer) - 1] = '\0';
     setenv("NZBFS_RUNTIME_DIR", longer, 1);
-    ck_assert_int_eq(control_dir_open(true, dir, rig_err, sizeof(rig_err)), -ENAMETOOLONG);
+    ck_assert_int_eq(control_dir_open(0, true, dir, rig_err, sizeof(rig_err)), -ENAMETOOLONG);
     ck_assert_ptr_nonnull(strstr(rig_err, "NZBFS_RUNTIME_DIR"));
 }
 END_TEST

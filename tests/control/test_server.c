@@ -441,7 +441,7 @@ START_TEST(a_lock_that_is_never_given_back_is_told)
     struct control *c = NULL;
     char dir[CONTROL_PATH_MOST];
 
-    int fd = control_dir_open(true, dir, rig_err, sizeof(rig_err));
+    int fd = control_dir_open(0, true, dir, rig_err, sizeof(rig_err));
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(flock(fd, LOCK_EX), 0);
     ck_assert_int_eq(control_start(AT, rig_verbs, &rig_counts, &c, rig_err, sizeof(rig_err)),
