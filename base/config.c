@@ -28,7 +28,7 @@ static void where(const struct config_draft *d, unsigned line, char *out, size_t
     if (line >= CONFIG_SETTING && d->shown)
         snprintf(out, len, "%.*s", d->shown, d->settings[line - CONFIG_SETTING]);
     else if (line >= CONFIG_SETTING)
-        snprintf(out, len, "setting %u", line - CONFIG_SETTING + 1);
+        snprintf(out, len, "a setting");
     else if (line)
         snprintf(out, len, "%s:%u", d->file, line);
     else

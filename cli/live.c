@@ -94,27 +94,42 @@ int live_reload(struct live *l, struct live_read *out, char *err, size_t errlen)
 
 /* --- set --------------------------------------------------------------------------------------- */
 
+/* "pool.rate =1M" sets what "pool.rate=2M" does. */
 static bool is_same_key(const char *a, const char *b)
 {
-    size_t n = strcspn(a, "=");
-
-    return n == strcspn(b, "=") && memcmp(a, b, n) == 0;
+    for (;;) {
+        a += strspn(a, " ");
+        b += strspn(b, " ");
+        if (*a != *b)
+            return false;
+        if (*a == '=' || !*a)
+            return true;
+        a++;
+        b++;
+    }
 }
 
-/* `now` is what is set and not replaced, and copies of the new ones behind it, from `kept` on. */
+static bool is_among(const char *setting, const char *const *list, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (is_same_key(setting, list[i]))
+            return true;
+    return false;
+}
+
+/* `now` is what is set and not replaced, and copies of the new ones behind it, from `kept` on; of those with
+ * the same key, the last. */
 static int settings_merge(const struct live *l, const char *const *settings, unsigned n,
                           char *now[LIVE_SETTINGS], unsigned *kept, unsigned *count)
 {
     *kept = *count = 0;
-    for (unsigned i = 0; i < l->nsettings; i++) {
-        bool replaced = false;
-        for (unsigned k = 0; k < n; k++)
-            replaced |= is_same_key(l->settings[i], settings[k]);
-        if (!replaced)
+    for (unsigned i = 0; i < l->nsettings; i++)
+        if (!is_among(l->settings[i], settings, n))
             now[(*kept)++] = l->settings[i];
-    }
     *count = *kept;
     for (unsigned i = 0; i < n; i++) {
+        if (is_among(settings[i], settings + i + 1, n - i - 1))
+            continue;
         if (*count == LIVE_SETTINGS)
             return -E2BIG;
         if (!(now[*count] = strdup(settings[i])))
@@ -122,6 +137,21 @@ static int settings_merge(const struct live *l, const char *const *settings, uns
         ++*count;
     }
     return 0;
+}
+
+/* An earlier setting may be what no longer fits: of a provider that has gone from the file, for one. */
+static void earlier_blame(char *const *kept, unsigned n, char *err, size_t errlen)
+{
+    size_t len = strlen(err);
+
+    for (unsigned i = 0; i < n; i++) {
+        size_t key = strcspn(kept[i], "= ");
+        if (strncmp(err, kept[i], key) == 0 && strchr(":= ", err[key])) {
+            snprintf(err + len, errlen - len,
+                     "; that was set before: set it anew, or nzbfs reload drops all that is set");
+            return;
+        }
+    }
 }
 
 /* Those of `before` that are not among the first `kept` of `now`, which has them in the same order. */
@@ -149,8 +179,8 @@ int live_set(struct live *l, const char *const *settings, unsigned n, struct liv
         snprintf(err, errlen, "more than %d settings; write them in the file", LIVE_SETTINGS);
     else if (rc < 0)
         snprintf(err, errlen, "out of memory");
-    else
-        rc = adopt(l, now, count, out, err, errlen);
+    else if ((rc = adopt(l, now, count, out, err, errlen)) < 0)
+        earlier_blame(now, kept, err, errlen);
     pthread_mutex_unlock(&l->lock);
     if (rc < 0) {
         settings_drop(now + kept, count - kept);

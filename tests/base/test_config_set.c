@@ -260,7 +260,7 @@ START_TEST(what_is_no_setting_is_shown_one)
     }
     refused("rate=5", "rate: this is not SECTION.KEY=VALUE, such as pool.rate=10M, "
                       "class.streaming.burst=60% or provider.main.connections=20");
-    refused("pool.rate\n=5", "setting 1: more than 200 characters, or one that cannot be printed");
+    refused("pool.rate\n=5", "a setting: more than 200 characters, or one that cannot be printed");
 }
 END_TEST
 

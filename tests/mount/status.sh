@@ -154,6 +154,9 @@ is 5 classes streaming burst || fail "the earlier setting is lost"
 grep -q "set for now: class.streaming.burst=5" "$tmp/out" || fail "the table does not tell what is set"
 "$NZBFS" set "$mnt" class.streaming.burst=6 >"$tmp/out"
 grep -q "3 settings in force" "$tmp/out" || fail "a setting of the same key is not replaced: $(<"$tmp/out")"
+"$NZBFS" set "$mnt" "class.streaming.burst =7" class.streaming.burst=6 >"$tmp/out"
+grep -q "3 settings in force" "$tmp/out" || fail "two of one key are not one setting: $(<"$tmp/out")"
+is 6 classes streaming burst || fail "of two settings of one key the first holds: $(of classes streaming burst)"
 
 say "what is impossible is refused by name, and nothing changes"
 before=$(of settings)
@@ -195,6 +198,13 @@ read -r samples _ < <(python3 "$tmp/check.py" draining <"$tmp/storm") || fail "a
 say "a provider that is taken out is gone from the table, and its past is not forgotten"
 sed '/^\[provider second/,/^$/d' "$tmp/good.conf" >"$conf"
 "$NZBFS" reload >"$tmp/out"
+cp "$tmp/good.conf" "$conf"
+"$NZBFS" reload >"$tmp/out"
+"$NZBFS" set "$mnt" provider.second.connections=2 >"$tmp/out"
+sed '/^\[provider second/,/^$/d' "$tmp/good.conf" >"$conf"
+says 1 "provider.second.connections: there is no [provider second]" set "$mnt" pool.rate=90M
+grep -q "that was set before" "$tmp/err" || fail "what was set before is not blamed: $(<"$tmp/err")"
+"$NZBFS" reload >"$tmp/out"
 is true providers second gone || fail "it is not gone"
 "$NZBFS" status >"$tmp/out"
 ! grep -q "^  second " "$tmp/out" || fail "it is in the table"
@@ -216,15 +226,16 @@ grep -Eq "^  main .* down, tried again (in [0-9]+ s|when needed)$" "$tmp/out" ||
 newsd_say main up
 
 say "two mounts are told of, each by itself or both"
-mnt2=$tmp/second\ mount
+mnt2=$tmp/second$'\033\302\2332J'\ mount
 mounted "$mnt2"
 [[ $("$NZBFS" status --json | python3 "$tmp/check.py") == 2\ * ]] || fail "not two mounts"
 [[ $("$NZBFS" status --json "$mnt2" | python3 "$tmp/check.py") == 1\ * ]] || fail "not one mount"
 (cd "$mnt2" && "$NZBFS" status .) >"$tmp/out" || fail "it is not found from inside"
-grep -q "^$mnt2 shows" "$tmp/out" || fail "from inside: $(<"$tmp/out")"
+grep -Fq "$tmp/second\\x1b\\xc2\\x9b2J mount shows" "$tmp/out" || fail "from inside: $(<"$tmp/out")"
 ln -s "$mnt2" "$tmp/link"
 "$NZBFS" status "$tmp/link" >"$tmp/out" || fail "it is not found through a link"
 "$NZBFS" reload >"$tmp/out"
+! grep -q $'\033' "$tmp/out" || fail "a name reaches the terminal as it is"
 [[ $(wc -l <"$tmp/out") == 2 ]] || fail "reload told: $(<"$tmp/out")"
 unmount "$mnt2"
 [[ $("$NZBFS" status --json | python3 "$tmp/check.py") == 1\ * ]] || fail "the other mount is still told of"
