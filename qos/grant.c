@@ -201,6 +201,30 @@ unsigned qos_grant_pipelines(const struct qos *q, enum traffic_class c)
     return (unsigned)(bearing - others);
 }
 
+/* Who is playing now and then, below its guarantee, waits for the first slot that comes back. Of so many leases
+ * that carry one article only the first is back after a twentieth of an article; of three, after a third. (Health's
+ * rows are STATs, and short.) So while another class has asked for something lately and may ask again, that many stay
+ * so; what that costs is a round trip an article. */
+#define SHALLOW_LEAST 20u
+#define LATELY_US     10000000u
+
+static unsigned article_pipelines(const struct qos *q, unsigned c, unsigned pipelines)
+{
+    bool claimant = false;
+    unsigned taken = SHALLOW_LEAST;
+    for (unsigned j = 0; j < TRAFFIC_CLASSES; j++) {
+        const struct class *k = &q->classes[j];
+        if (j == c)
+            continue;
+        taken += k->pipelined;
+        claimant |= k->asked && k->leased < k->cfg.guaranteed && q->now - k->asked_at < LATELY_US;
+    }
+    if (!claimant)
+        return pipelines;
+    unsigned most = q->cfg.total > taken ? q->cfg.total - taken : 0;
+    return most < pipelines ? most : pipelines;
+}
+
 static bool others_guaranteed(const struct qos *q, unsigned c)
 {
     for (unsigned j = 0; j < TRAFFIC_CLASSES; j++) {
@@ -299,6 +323,8 @@ static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TR
     if (!kept)
         return false;
     unsigned pipelines = qos_grant_pipelines(q, (enum traffic_class) class);
+    if (class != TRAFFIC_HEALTH)
+        pipelines = article_pipelines(q, class, pipelines);
     uint32_t coming = reclaims(q, class);
     list_for_each(link, &q->classes[class].lanes)
     {

@@ -182,7 +182,9 @@ struct class
     unsigned uncovered; /* how much waits, no connection being opened for it */
     qos_time claimed;   /* since when there are claims */
     uint64_t cut;
-    uint64_t granted; /* the number, among all, of its last lease */
+    uint64_t granted;  /* the number, among all, of its last lease */
+    bool asked;        /* something was submitted in it … */
+    qos_time asked_at; /* … at last then */
     uint64_t granted_guarantee, granted_burst;
     uint64_t ends[QOS_REJECTED + 1];
     uint64_t wait[QOS_HIST], reclaim[QOS_HIST];

@@ -106,6 +106,8 @@ int qos_op_new(struct qos *q, const struct qos_want *want, qos_op *out)
     struct op *op = used ? container_of(used, struct op, link) : &q->ops[q->ops_used++];
     uint32_t gen = op->gen + 1;
     *op = (struct op){.want = *want, .stream = s, .since = q->now, .gen = gen};
+    q->classes[want->class].asked = true;
+    q->classes[want->class].asked_at = q->now;
     list_init(&op->link);
     op->too_old = too_old(q, want);
     qos_stream_get(s);

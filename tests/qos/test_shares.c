@@ -368,6 +368,30 @@ START_TEST(on_burst_enough_leases_stay_shallow_for_every_guaranteed_claim)
 }
 END_TEST
 
+/* Of ten slots only the three that must may come back at the end of an article; while a player is about, all do. */
+START_TEST(while_a_claimant_is_about_a_small_pool_pipelines_no_articles)
+{
+    struct qos_config cfg = small(10, 2, 3, 2);
+    cfg.providers[0].pipelining = 4;
+    struct script *s = script_new(&cfg);
+    unsigned a = script_submit(s, STREAMING(), 1);
+    script_connect(s, -1);
+    script_answer(s, a, QOS_OK);
+    script_submit(s, QUEUE(), 100);
+    script_connect(s, -1);
+    for (unsigned i = 0; i < s->nconns; i++)
+        ck_assert_uint_le(s->conns[i].n, 1);
+    ck_assert_uint_eq(script_stats(s).classes[TRAFFIC_QUEUE].leased, 10);
+    script_at(s, s->now + 11 * S);
+    script_tick(s);
+    unsigned deep = 0;
+    for (unsigned i = 0; i < s->nconns; i++)
+        deep += s->conns[i].n > 1;
+    ck_assert_uint_eq(deep, 5); /* nobody has asked for ten seconds: all but others' guarantees */
+    script_free(s);
+}
+END_TEST
+
 START_TEST(a_pipelined_lease_yields_to_a_guaranteed_claim)
 {
     struct qos_config cfg = small(1, 0, 0, 1);
@@ -547,6 +571,7 @@ int main(void)
     tcase_add_test(t, operations_are_pipelined_when_no_slot_is_free);
     tcase_add_test(t, while_a_slot_can_be_opened_nothing_is_pipelined);
     tcase_add_test(t, on_burst_enough_leases_stay_shallow_for_every_guaranteed_claim);
+    tcase_add_test(t, while_a_claimant_is_about_a_small_pool_pipelines_no_articles);
     tcase_add_test(t, a_pipelined_lease_yields_to_a_guaranteed_claim);
     tcase_add_loop_test(t, stats_ride_one_lease_and_yield_it, 0, 4);
     tcase_add_loop_test(t, on_burst_a_row_of_stats_is_two_and_ends_when_the_slot_is_claimed, 0, 4);
