@@ -193,3 +193,21 @@ int figures_put(const struct compose *w, json_t *answer)
     put(answer, "fs", fs_figures(w->fs, &good), &good);
     return good ? 0 : -ENOMEM;
 }
+
+int figures_limits_put(void *answer, const struct config *cfg)
+{
+    const json_t *classes = json_object_get(answer, "classes"),
+                 *providers = json_object_get(answer, "providers");
+    bool good = true;
+
+    PUT(answer, &good, {"rate", cfg->pool.rate_bps});
+    for (unsigned i = 0; i < TRAFFIC_CLASSES; i++)
+        PUT(json_object_get(classes, class_names[i]), &good,
+            {"per_stream", cfg->classes[i].per_stream});
+    for (unsigned i = 0; i < cfg->nproviders; i++) {
+        json_t *p = json_object_get(providers, cfg->providers[i].name);
+        if (p) /* the figures are older by a moment, and it may be newer */
+            PUT(p, &good, {"rate", cfg->providers[i].rate_bps});
+    }
+    return good ? 0 : -ENOMEM;
+}

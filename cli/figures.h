@@ -14,4 +14,8 @@
 /** Members "total" to "fs" into `answer`. 0 or -ENOMEM. */
 int figures_put(const struct compose *w, json_t *answer);
 
+/** What is configured and not counted, into the members that figures_put() made: "rate" of the pool and of its
+ *  providers, "per_stream" of classes. 0 or -ENOMEM. For live_look(), with the answer. */
+int figures_limits_put(void *answer, const struct config *cfg);
+
 #endif

@@ -193,6 +193,14 @@ int live_set(struct live *l, const char *const *settings, unsigned n, struct liv
     return 0;
 }
 
+int live_look(struct live *l, int (*look)(void *arg, const struct config *cfg), void *arg)
+{
+    pthread_mutex_lock(&l->lock);
+    int rc = look(arg, l->world->cfg);
+    pthread_mutex_unlock(&l->lock);
+    return rc;
+}
+
 int live_settings(struct live *l, char *out[LIVE_SETTINGS])
 {
     unsigned n = 0;

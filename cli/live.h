@@ -51,6 +51,9 @@ int live_reload(struct live *l, struct live_read *out, char *err, size_t errlen)
 int live_set(struct live *l, const char *const *settings, unsigned n, struct live_read *out,
              char *err, size_t errlen);
 
+/** What `look` says of the configuration in force, which is lent to it. It must not wait, nor come back here. */
+int live_look(struct live *l, int (*look)(void *arg, const struct config *cfg), void *arg);
+
 /** Copies of the settings in force, the caller's to free: how many, or -ENOMEM. */
 int live_settings(struct live *l, char *out[LIVE_SETTINGS]);
 

@@ -183,13 +183,20 @@ static enum table_colour state_words(const json_t *p, char *out, size_t room)
     return number(p, "sockets") ? TABLE_GREEN : TABLE_PLAIN;
 }
 
+static void state_cell(struct table *t, const json_t *p)
+{
+    char state[TABLE_CELL / 2], rate[24] = "", size[16];
+    enum table_colour colour = state_words(p, state, sizeof(state));
+
+    if (number(p, "rate"))
+        snprintf(rate, sizeof(rate), ", rate %s/s", progress_size(number(p, "rate"), size));
+    table_cell(t, colour, "%s%s", state, rate);
+}
+
 static void provider_row(struct table *t, const char *name, const json_t *p)
 {
     const json_t *answer = json_object_get(p, "answer");
-    enum table_colour colour;
-    char state[TABLE_CELL];
 
-    colour = state_words(p, state, sizeof(state));
     table_row(t);
     table_cell(t, TABLE_PLAIN, "%.32s", name);
     table_cell(t, TABLE_BOLD, "%llu", number(p, "leased"));
@@ -202,7 +209,7 @@ static void provider_row(struct table *t, const char *name, const json_t *p)
     bad_cell(t, number(p, "broken") + number(p, "refused"));
     size_cell(t, number(p, "bytes_wire"));
     span_cell(t, answer, "p50_us");
-    table_cell(t, colour, "%s", state);
+    state_cell(t, p);
 }
 
 static void providers_print(const json_t *status, const struct status_look *look)
@@ -241,6 +248,8 @@ static void head_print(const json_t *status)
            number(status, "total"));
     if (number(status, "reserve"))
         printf(", %llu in reserve", number(status, "reserve"));
+    if (number(status, "rate"))
+        printf(", rate %s/s", progress_size(number(status, "rate"), age));
     putchar('\n');
 }
 

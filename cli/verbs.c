@@ -50,7 +50,8 @@ static int status(void *arg, const json_t *ask, json_t *answer, char *err, size_
                 put(answer, "version", json_string(NZBFS_VERSION)) &&
                 put_number(answer, "uptime_s", uptime_us / 1000000) &&
                 put(answer, "settings", settings_list(v->live));
-    return good ? figures_put(v->world, answer) : -ENOMEM;
+    int rc = good ? figures_put(v->world, answer) : -ENOMEM;
+    return rc < 0 ? rc : live_look(v->live, figures_limits_put, answer);
 }
 
 /* --- reload and set ---------------------------------------------------------------------------- */

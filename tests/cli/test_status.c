@@ -215,6 +215,8 @@ START_TEST(a_providers_state_is_in_words)
 {
     expect("{\"providers\":{\"a\":{\"limit\":9,\"ceiling\":9,\"sockets\":1}}}", "  up\n");
     expect("{\"providers\":{\"a\":{\"limit\":9,\"ceiling\":9}}}", "  at rest\n");
+    expect("{\"providers\":{\"a\":{\"limit\":9,\"ceiling\":9,\"rate\":5242880}}}",
+           "  at rest, rate 5.0 MiB/s\n");
     expect("{\"providers\":{\"a\":{\"limit\":50,\"ceiling\":20}}}", "  bears 20 of 50\n");
     expect("{\"providers\":{\"a\":{\"limit\":5,\"ceiling\":1,\"down\":true,\"retry_in_s\":4}}}",
            "  down, tried again in 4 s\n");

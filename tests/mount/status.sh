@@ -179,7 +179,12 @@ cp "$tmp/good.conf" "$conf"
 grep -q "configuration read again: 2 providers, 16 connections; 3 settings dropped" "$tmp/out" || fail "$(<"$tmp/out")"
 [[ $(of settings) == "[]" ]] || fail "settings are left: $(of settings)"
 is 12 providers main limit || fail "the limit is $(of providers main limit)"
-"$NZBFS" set "$mnt" pool.reserve=1 >"$tmp/out"
+"$NZBFS" set "$mnt" pool.reserve=1 pool.rate=90M provider.second.rate=80M class.health.per_stream=2 >"$tmp/out"
+[[ $(of rate) == 94371840 && $(of providers second rate) == 83886080 && $(of classes health per_stream) == 2 ]] ||
+    fail "the limits in force are not told"
+"$NZBFS" status >"$tmp/out"
+grep -q "leased, 1 in reserve, rate 90.0 MiB/s" "$tmp/out" && grep -q "second .* rate 80.0 MiB/s$" "$tmp/out" ||
+    fail "the table does not tell the limits: $(<"$tmp/out")"
 kill -HUP "${mount_pid[$mnt]}"
 wait_until "SIGHUP drops what is set" 30 is "[]" settings
 
