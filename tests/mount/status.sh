@@ -183,7 +183,8 @@ is 12 providers main limit || fail "the limit is $(of providers main limit)"
 [[ $(of rate) == 94371840 && $(of providers second rate) == 83886080 && $(of classes health per_stream) == 2 ]] ||
     fail "the limits in force are not told"
 "$NZBFS" status >"$tmp/out"
-grep -q "leased, 1 in reserve, rate 90.0 MiB/s" "$tmp/out" && grep -q "second .* rate 80.0 MiB/s$" "$tmp/out" ||
+grep -Eq "leased, 1 in reserve, rate 90.0 MiB/s" "$tmp/out" || fail "the table does not tell the pool's rate: $(<"$tmp/out")"
+grep -q "second .* rate 80.0 MiB/s$" "$tmp/out" ||
     fail "the table does not tell the limits: $(<"$tmp/out")"
 kill -HUP "${mount_pid[$mnt]}"
 wait_until "SIGHUP drops what is set" 30 is "[]" settings
