@@ -160,7 +160,7 @@ static void classes_print(const json_t *status, const struct status_look *look)
 static enum table_colour state_words(const json_t *p, char *out, size_t room)
 {
     const json_t *retry = json_object_get(p, "retry_in_s");
-    ull limit = number(p, "limit"), ceiling = number(p, "ceiling");
+    unsigned limit = small(p, "limit"), ceiling = small(p, "ceiling");
     char age[24];
 
     if (json_is_true(json_object_get(p, "gone"))) {
@@ -176,7 +176,7 @@ static enum table_colour state_words(const json_t *p, char *out, size_t room)
         return TABLE_RED;
     }
     if (ceiling < limit) {
-        snprintf(out, room, "bears %llu of %llu", ceiling, limit);
+        snprintf(out, room, "bears %u of %u", ceiling, limit);
         return TABLE_YELLOW;
     }
     snprintf(out, room, "%s", number(p, "sockets") ? "up" : "at rest");
