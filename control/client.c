@@ -167,7 +167,6 @@ int control_ask_patient(const char *mountpoint, const json_t *ask, unsigned pati
     int rc, first = -ENOENT;
 
     *answer = NULL;
-    snprintf(err, errlen, "%s: nothing is mounted there by this user", mountpoint);
     for (unsigned nth = 0; nth < CONTROL_DIRS; nth++) {
         char why[512];
         int fd = control_dir_open(nth, false, dir, why, sizeof(why));
@@ -188,6 +187,8 @@ int control_ask_patient(const char *mountpoint, const json_t *ask, unsigned pati
         if (fd >= 0)
             break;
     }
+    if (first == -ENOENT)
+        snprintf(err, errlen, "%s: nothing is mounted there by this user", mountpoint);
     return first;
 }
 
