@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WHY_MOST 1024
-
 /* --- text -------------------------------------------------------------------------------------- */
 
 /* How many bytes at `s` are one character of UTF-8 (RFC 3629 §4); 0: they are none. */
@@ -97,18 +95,18 @@ static int verb_run(const struct control *c, const json_t *ask, json_t *answer, 
     const char *name = json_string_value(json_object_get(ask, "verb"));
 
     if (!name) {
-        snprintf(err, WHY_MOST, "not a request: an object with \"verb\" is asked for");
+        snprintf(err, CONTROL_WHY_MOST, "not a request: an object with \"verb\" is asked for");
         return -EBADMSG;
     }
     if (strcmp(name, "hello") == 0)
         return hello(c, answer);
     const struct control_verb *v = verb_find(c, name);
     if (!v) {
-        snprintf(err, WHY_MOST,
+        snprintf(err, CONTROL_WHY_MOST,
                  "unknown verb '%.64s'; the mount is served by another version of nzbfs", name);
         return -ENOSYS;
     }
-    return v->run(c->arg, ask, answer, err, WHY_MOST);
+    return v->run(c->arg, ask, answer, err, CONTROL_WHY_MOST);
 }
 
 char *control_answer(const struct control *c, const char *line, size_t len, size_t *outlen)
@@ -116,7 +114,7 @@ char *control_answer(const struct control *c, const char *line, size_t len, size
     json_error_t where;
     json_t *ask = json_loadb(line, len, JSON_REJECT_DUPLICATES, &where);
     json_t *answer = json_pack("{s:b}", "ok", 1);
-    char err[WHY_MOST] = "";
+    char err[CONTROL_WHY_MOST] = "";
     int rc = -ENOMEM;
 
     if (!ask) {

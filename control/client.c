@@ -168,7 +168,7 @@ int control_ask_patient(const char *mountpoint, const json_t *ask, unsigned pati
 
     *answer = NULL;
     for (unsigned nth = 0; nth < CONTROL_DIRS; nth++) {
-        char why[512];
+        char why[CONTROL_WHY_MOST];
         int fd = control_dir_open(nth, false, dir, why, sizeof(why));
         if (fd >= 0) {
             close(fd);
@@ -277,7 +277,7 @@ struct each_job {
 
 static void dir_tell(struct each_job *j, int dir_fd, const char *dir)
 {
-    char why[512];
+    char why[CONTROL_WHY_MOST];
     struct dirent **names;
     int n = scandirat(dir_fd, ".", &names, is_socket_name, alphasort);
 
@@ -320,7 +320,7 @@ int control_each(bool (*each)(void *arg, const char *mountpoint), void *arg, cha
                          .errlen = errlen,
                          .more = true};
     struct stat seen[CONTROL_DIRS] = {0};
-    char dir[CONTROL_PATH_MOST], why[512];
+    char dir[CONTROL_PATH_MOST], why[CONTROL_WHY_MOST];
 
     if (!j.hello) {
         snprintf(err, errlen, "out of memory");

@@ -11,9 +11,11 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+#define CONTROL_WHY_MOST 1024 /* room for what went wrong, in a line */
+
 /* --- path.c ------------------------------------------------------------------------------------ */
 
-#define CONTROL_DIRS 3
+#define CONTROL_DIRS     3
 
 /** Open the `nth` directory of those that DIR may be (0: where a mount makes its socket), made first where `make`
  *  says so, and verify that it is ours alone. Its path goes to dir[CONTROL_PATH_MOST]. The descriptor is
