@@ -185,7 +185,7 @@ static enum table_colour state_words(const json_t *p, char *out, size_t room)
 
 static void state_cell(struct table *t, const json_t *p)
 {
-    char state[TABLE_CELL / 2], rate[24] = "", size[16];
+    char state[TABLE_CELL - 24], rate[24] = "", size[16];
     enum table_colour colour = state_words(p, state, sizeof(state));
 
     if (number(p, "rate"))
