@@ -3,7 +3,7 @@
  * More is asked for than may flow, and after a second of warming up what flows is counted over a window: by the
  * pool (bytes received from the sockets, TLS's own among them) and by the servers (bytes sent, without TLS's own;
  * they run ahead of what was received by what the sockets hold, so that count may be off by one article for each
- * connection, which go in step). The window leaves out the burst that a bucket has saved up at the start (50 ms worth,
+ * connection, which go in step). The window leaves out the burst that a bucket has saved up at the start (100 ms worth,
  * at least 64 KiB): a limit is there for hours. "With burst" is everything since the start, over the time since
  * then, and must not be above the limit by more than that burst.
  *
@@ -99,7 +99,7 @@ static void limit_report(const struct options *o, const struct flow_options *fo,
     double served = (double)sent / seconds / rate;
     double whole = (double)(got1 - start) / (c->at_s - a->at_s) / rate;
     double wakes = (double)(c->wakes - b->wakes) / seconds;
-    double burst = rate / 20 > 65536 ? rate / 20 : 65536;
+    double burst = rate / 10 > 65536 ? rate / 10 : 65536;
     double ahead = (double)fo->connections * fo->part / seconds / rate;
     bool good = held > 1 - TOLERANCE && held < 1 + TOLERANCE && served > 1 - TOLERANCE - ahead &&
                 served < 1 + TOLERANCE + ahead && c->broken == 0 &&

@@ -9,7 +9,7 @@
  *                                                       ┌──────────────┐
  *               nntp_rates_take() ──▶ line of p ── ── ─▶│ first: fills │──▶ nntp_rates_next()
  *                                                       └──────────────┘
- * Size      A quantum is what the limit lets through in 5 ms, so a bucket (50 ms) has room for several; not so
+ * Size      A quantum is what the limit lets through in 5 ms, so a bucket (100 ms) has room for several; not so
  *           little that a slow limit means many small reads, and at most one turn's worth at full speed.
  * Threads   None of its own: called with the pool's lock held.
  * Time      One alarm for all: nntp_rates.again.

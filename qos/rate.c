@@ -3,11 +3,12 @@
 /*
  * A token bucket holds at most BURST_US worth of bytes, and never less than BURST_LEAST, so that one read
  * of a socket fits. It is refilled when somebody looks at it; what is left of a byte is kept, so that
- * looking often loses nothing.
+ * looking often loses nothing. What runs over is lost for good: so it holds as much as flows while the
+ * process has to wait for a busy processor.
  */
 
 #define SECOND_US   1000000u
-#define BURST_US    50000u
+#define BURST_US    100000u
 #define BURST_LEAST 65536u
 
 static uint64_t bucket_most(const struct bucket *b)
@@ -35,9 +36,11 @@ static void bucket_fill(struct bucket *b, qos_time now)
     qos_time since = now > b->at ? now - b->at : 0;
     b->at = now > b->at ? now : b->at;
     uint64_t room = most;
-    if (since < SECOND_US) {
-        uint64_t millionths = since * b->bps + b->part;
-        room = b->room + millionths / SECOND_US;
+    /* Whole seconds apart, or the product might not fit. A slow bucket is not full after one. */
+    uint64_t seconds = since / SECOND_US;
+    if (seconds <= most / b->bps) {
+        uint64_t millionths = since % SECOND_US * b->bps + b->part;
+        room = b->room + seconds * b->bps + millionths / SECOND_US;
         b->part = millionths % SECOND_US;
     }
     if (room >= most) {

@@ -162,11 +162,11 @@ END_TEST
 
 START_TEST(one_that_leaves_gives_back_what_was_filled_for_it)
 {
-    struct world *w = world_new(1000000, 0, 1, 2);
+    struct world *w = world_new(500000, 0, 1, 2);
     struct nntp_turn *first;
 
     world_start(w, 0);
-    w->now += 20000; /* 20,000 bytes, and neither has taken its turn */
+    w->now += 40000; /* 20,000 bytes, and neither has taken its turn */
     ck_assert_ptr_eq(first = nntp_rates_next(&w->rates, w->q, w->now), &w->turns[0]);
     ck_assert_uint_eq(first->got, QUANTUM);
     ck_assert_ptr_eq(nntp_rates_next(&w->rates, w->q, w->now), &w->turns[1]);
@@ -235,15 +235,15 @@ END_TEST
 
 START_TEST(opening_a_connection_never_waits_and_is_paid_for_by_later_turns)
 {
-    struct world *w = world_new(0, 1000000, 1, 2);
+    struct world *w = world_new(0, 500000, 1, 2);
 
     reads(w, 0, 0);
     w->now += 1000; /* nothing to speak of is there */
     uint64_t n = nntp_rates_borrow(&w->rates, &w->turns[1], PLENTY);
     ck_assert_uint_eq(n, 16384);
     nntp_rates_give(&w->rates, w->q, &w->turns[1], n - 6000);
-    /* The one in line has to wait for those 6,000 as well: 14,192 bytes at a byte a microsecond. */
-    w->now += 14192 - 1000 - 1;
+    /* The one in line has to wait for those 6,000 as well: 14,192 bytes at half a byte a microsecond. */
+    w->now += 2 * 14192 - 1000 - 1;
     ck_assert_ptr_null(nntp_rates_next(&w->rates, w->q, w->now));
     w->now += 1;
     ck_assert_ptr_eq(nntp_rates_next(&w->rates, w->q, w->now), &w->turns[0]);

@@ -123,6 +123,46 @@ START_TEST(a_rate_holds_within_two_percent_over_ten_seconds)
 }
 END_TEST
 
+/* A bucket's burst is then more than a second's bytes, and whoever waits looks again seconds later. */
+START_TEST(a_rate_of_a_few_bytes_holds_too)
+{
+    static const uint64_t rates[] = {1, 1000, 8 * KB, 20 * KB};
+    struct qos *q = rated(rates[_i], 0);
+    qos_time now = S, again, until;
+    uint64_t got = 0, n;
+    while (qos_rate_take(q, now, 0, UINT64_MAX, &again) > 0)
+        continue;
+    until = now + UINT64_C(100000) * S;
+    ck_assert_uint_eq(qos_rate_take(q, now, 0, UINT64_MAX, &again), 0);
+    while (now < until) {
+        ck_assert_uint_gt(again, now);
+        now = again;
+        while ((n = qos_rate_take(q, now, 0, UINT64_MAX, &again)) > 0)
+            got += n;
+    }
+    double want = (double)(now - S) / S * (double)rates[_i];
+    ck_assert_msg((double)got > 0.98 * want - 1 && (double)got < 1.02 * want + 1,
+                  "%llu bytes a second: %llu instead of %.0f", (unsigned long long)rates[_i],
+                  (unsigned long long)got, want);
+    qos_free(q);
+}
+END_TEST
+
+/* The processor is somebody else's for a while, again and again: nothing of the rate is lost. */
+START_TEST(who_looks_ten_times_a_second_has_all_of_the_rate)
+{
+    struct qos *q = rated(20 * MB, 0);
+    qos_time again;
+    uint64_t got = 0;
+    while (qos_rate_take(q, S, 0, UINT64_MAX, &again) > 0)
+        continue;
+    for (qos_time now = S + S / 10; now <= 11 * S; now += S / 10)
+        got += qos_rate_take(q, now, 0, UINT64_MAX, &again);
+    ck_assert_uint_eq(got, 200 * MB);
+    qos_free(q);
+}
+END_TEST
+
 START_TEST(without_a_rate_everything_is_granted)
 {
     struct qos *q = rated(0, 0);
@@ -270,6 +310,8 @@ int main(void)
     suite_add_tcase(suite, t);
     t = tcase_create("rates");
     tcase_add_loop_test(t, a_rate_holds_within_two_percent_over_ten_seconds, 0, 3);
+    tcase_add_loop_test(t, a_rate_of_a_few_bytes_holds_too, 0, 4);
+    tcase_add_test(t, who_looks_ten_times_a_second_has_all_of_the_rate);
     tcase_add_test(t, without_a_rate_everything_is_granted);
     tcase_add_test(t, what_is_given_back_can_be_taken_again_but_never_more_than_fits);
     tcase_add_test(t, a_long_pause_saves_up_no_more_than_a_burst);
