@@ -196,8 +196,9 @@ struct qos_order {
 /** The next order, or false when there is none until another fact or qos_wake(). */
 bool qos_next(struct qos *q, qos_time now, struct qos_order *out);
 
-/** When to call qos_next() again without another fact: deadline, back-off, linger, idle, rate.
- *  UINT64_MAX: not before a fact. */
+/** When to call qos_next() again without another fact: deadline, back-off, probe, linger, idle, a
+ *  connection that is slow to open, a cut. UINT64_MAX: not before a fact. Rates have a time of their own:
+ *  qos_rate_take(). */
 qos_time qos_wake(const struct qos *q);
 
 /* --- rates ------------------------------------------------------------------------------------- */
@@ -225,7 +226,7 @@ struct qos_class_stats {
     uint64_t wait[QOS_HIST]; /* of each operation sent: from submission to the first START */
     uint64_t
         reclaim[QOS_HIST]; /* of each lease granted below the guarantee: since the class claimed it,
-                                   that is was below, with something waiting, and had no slot */
+                                   that is: was below, with something waiting, and had no slot */
 };
 
 /** What a class has and had of a provider. */
