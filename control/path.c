@@ -60,7 +60,7 @@ static int dir_name(unsigned nth, char *dir, char *err, size_t errlen)
     return -ENAMETOOLONG;
 }
 
-static int dir_verify(int fd, const char *dir, char *err, size_t errlen)
+static int dir_verify(int fd, bool make, const char *dir, char *err, size_t errlen)
 {
     struct stat st;
 
@@ -69,8 +69,9 @@ static int dir_verify(int fd, const char *dir, char *err, size_t errlen)
         snprintf(err, errlen, "%s: %s", dir, strerror(errno));
         return rc;
     }
-    /* Root may look at another's; that is the user's own directory, named to root. */
-    if (st.st_uid != geteuid() && geteuid() != 0) {
+    /* Root may look at another's; that is the user's own directory, named to root. It makes no socket there,
+     * where the user could lead it elsewhere meanwhile. */
+    if (st.st_uid != geteuid() && (make || geteuid() != 0)) {
         snprintf(err, errlen,
                  "%s: belongs to another user; set NZBFS_RUNTIME_DIR to a directory of yours", dir);
         return -EACCES;
@@ -111,7 +112,7 @@ int control_dir_open(unsigned nth, bool make, char *dir, char *err, size_t errle
                  way_out(rc));
         return rc;
     }
-    rc = dir_verify(fd, dir, err, errlen);
+    rc = dir_verify(fd, make, dir, err, errlen);
     if (rc < 0) {
         close(fd);
         return rc;

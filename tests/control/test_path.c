@@ -95,6 +95,18 @@ START_TEST(another_users_directory_is_refused)
 }
 END_TEST
 
+START_TEST(root_asks_in_another_users_directory_and_makes_nothing_there)
+{
+    if (geteuid() != 0)
+        return;
+    ck_assert_int_eq(mkdir(rig_dir, 0700), 0);
+    ck_assert_int_eq(chown(rig_dir, 65534, 65534), 0);
+    ck_assert_int_eq(dir_try(false), 0);
+    ck_assert_int_eq(dir_try(true), -EACCES);
+    ck_assert_ptr_nonnull(strstr(rig_err, "belongs to another user"));
+}
+END_TEST
+
 START_TEST(a_path_that_is_relative_or_too_long_is_told)
 {
     char dir[CONTROL_PATH_MOST], longer[200];
@@ -244,6 +256,7 @@ int main(void)
     tcase_add_test(t, one_that_others_may_enter_is_refused);
     tcase_add_test(t, a_link_or_a_file_in_its_place_is_refused);
     tcase_add_test(t, another_users_directory_is_refused);
+    tcase_add_test(t, root_asks_in_another_users_directory_and_makes_nothing_there);
     tcase_add_test(t, a_path_that_is_relative_or_too_long_is_told);
     tcase_add_test(t, a_mountpoint_and_its_name_are_one_to_one);
     tcase_add_test(t, any_bytes_come_back);
