@@ -17,7 +17,7 @@ struct list {
 
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-#define list_for_each(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)
+#define list_for_each(it, head)         for (struct list *it = (head)->next; it != (head); it = it->next)
 
 /** The current element may be taken off the list inside the body. */
 #define list_for_each_safe(it, head)                                                               \

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/utf8.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -40,15 +41,19 @@ static size_t line_clean(char *out, size_t cap, const char *in)
     static const char hex[] = "0123456789abcdef";
     size_t n = 0;
 
-    for (; *in && n + 5 < cap; in++) {
+    while (*in && n + 5 < cap) {
+        size_t plain = utf8_plain(in);
         unsigned char c = (unsigned char)*in;
-        if (c >= 0x20 && c != 0x7f) {
-            out[n++] = (char)c;
+        if (plain) {
+            memcpy(out + n, in, plain);
+            n += plain;
+            in += plain;
         } else {
             out[n++] = '\\';
             out[n++] = 'x';
             out[n++] = hex[c >> 4];
             out[n++] = hex[c & 15];
+            in++;
         }
     }
     out[n] = '\0';

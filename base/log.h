@@ -30,14 +30,14 @@ void log_write(enum log_level level, const char *tag, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 #ifdef LOG_TAG
-# define log_error(...) log_write(LOG_AT_ERROR, LOG_TAG, __VA_ARGS__)
-# define log_warn(...)  log_write(LOG_AT_WARN, LOG_TAG, __VA_ARGS__)
-# define log_info(...)  log_write(LOG_AT_INFO, LOG_TAG, __VA_ARGS__)
-# define log_debug(...)                                                                            \
-     do {                                                                                          \
-         if (log_wants(LOG_AT_DEBUG))                                                                 \
-             log_write(LOG_AT_DEBUG, LOG_TAG, __VA_ARGS__);                                           \
-     } while (0)
+#    define log_error(...) log_write(LOG_AT_ERROR, LOG_TAG, __VA_ARGS__)
+#    define log_warn(...)  log_write(LOG_AT_WARN, LOG_TAG, __VA_ARGS__)
+#    define log_info(...)  log_write(LOG_AT_INFO, LOG_TAG, __VA_ARGS__)
+#    define log_debug(...)                                                                         \
+        do {                                                                                       \
+            if (log_wants(LOG_AT_DEBUG))                                                           \
+                log_write(LOG_AT_DEBUG, LOG_TAG, __VA_ARGS__);                                     \
+        } while (0)
 #endif
 
 /** A failure that may repeat is one line a period, with a count: returns how many times it has

@@ -93,7 +93,8 @@ struct source;
 struct source_ops {
     void (*fetch)(struct source *s, struct segment_fetch *f);
     /** `f` became more urgent (never less). Harmless when it is under way already. */
-    void (*promote)(struct source *s, struct segment_fetch *f, enum urgency u, uint64_t deadline_us);
+    void (*promote)(struct source *s, struct segment_fetch *f, enum urgency u,
+                    uint64_t deadline_us);
     /** Nobody wants `f` any more. What has not been sent is withdrawn and ends SEGMENT_CANCELLED;
      *  what has been sent may run to its end and then says how that was. */
     void (*cancel)(struct source *s, struct segment_fetch *f);

@@ -28,10 +28,6 @@ int cmd_status(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
 int cmd_set(int argc, char **argv);
 
-/** The length of the character at `s` where a terminal can bear it as it is. 0: it is a control character (of
- *  C0 or C1, or one that turns the direction of writing), or a byte that is no UTF-8. */
-size_t cli_text_plain(const char *s);
-
 /** Print what came from outside; bytes of characters that are not plain are shown as \xNN. */
 void cli_text_print(FILE *to, const char *s);
 

@@ -1,5 +1,5 @@
+#include "base/utf8.h"
 #include "cli/cli.h"
-#include "nzb/utf8.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -9,24 +9,10 @@
 
 /* --- text from outside ------------------------------------------------------------------------- */
 
-static bool is_control(uint32_t cp)
-{
-    return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || (cp >= 0x202a && cp <= 0x202e) ||
-           (cp >= 0x2066 && cp <= 0x2069);
-}
-
-size_t cli_text_plain(const char *s)
-{
-    uint32_t cp = 0;
-    size_t n = nzb_utf8_decode((const unsigned char *)s, strnlen(s, UTF8_MOST), &cp);
-
-    return n && is_control(cp) ? 0 : n;
-}
-
 void cli_text_print(FILE *to, const char *s)
 {
     while (*s) {
-        size_t n = cli_text_plain(s);
+        size_t n = utf8_plain(s);
         if (n)
             fwrite(s, 1, n, to);
         else

@@ -1,4 +1,5 @@
 #include "cli/table.h"
+#include "base/utf8.h"
 
 #include "cli/cli.h"
 
@@ -55,7 +56,7 @@ void table_cell(struct table *t, enum table_colour colour, const char *fmt, ...)
     if (n <= 0)
         snprintf(row[i].text, sizeof(row[i].text), "-");
     for (char *p = row[i].text; *p;) {
-        size_t one = cli_text_plain(p);
+        size_t one = utf8_plain(p);
         if (!one)
             *p = '?';
         p += one ? one : 1;

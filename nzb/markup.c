@@ -1,5 +1,5 @@
 #include "nzb/markup.h"
-#include "nzb/utf8.h"
+#include "base/utf8.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -357,7 +357,7 @@ static int code_point(struct markup *m, uint32_t cp)
         m->mended++;
         cp = UTF8_REPLACEMENT;
     }
-    size_t n = nzb_utf8_encode(cp, bytes);
+    size_t n = utf8_encode(cp, bytes);
     for (size_t i = 0; i < n && !r; i++)
         r = markup_char(m, bytes[i]);
     return r;
@@ -376,7 +376,7 @@ static int byte_char(struct markup *m, const unsigned char *s, size_t len, bool 
         r = markup_char(m, (char)s[0]);
         return r ? r : 1;
     }
-    size_t n = nzb_utf8_decode(s, len, &cp);
+    size_t n = utf8_decode(s, len, &cp);
     if (!n && more && len < UTF8_MOST && s[0] >= 0xc2)
         return 0;
     if (!n)
@@ -473,10 +473,10 @@ static void table_fill(struct markup *m, const char *declared)
         size_t nin = 1, nout = sizeof(out);
         uint32_t cp = 0;
         if (cd != (iconv_t)-1 && iconv(cd, &ip, &nin, &op, &nout) == 0 &&
-            nzb_utf8_decode((unsigned char *)out, sizeof(out) - nout, &cp) && cp <= 0xffff)
+            utf8_decode((unsigned char *)out, sizeof(out) - nout, &cp) && cp <= 0xffff)
             m->table[b - 0x80] = (uint16_t)cp;
         else
-            m->table[b - 0x80] = (uint16_t)nzb_cp1252((unsigned char)b);
+            m->table[b - 0x80] = (uint16_t)utf8_of_cp1252((unsigned char)b);
         if (cd != (iconv_t)-1)
             iconv(cd, NULL, NULL, NULL, NULL);
     }

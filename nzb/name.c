@@ -1,5 +1,5 @@
 #include "nzb/name.h"
-#include "nzb/utf8.h"
+#include "base/utf8.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -294,12 +294,12 @@ static size_t clean(const char *in, size_t len, char *out, size_t cap, bool *all
     for (size_t i = 0; i < len;) {
         char bytes[UTF8_MOST];
         uint32_t cp;
-        size_t step = nzb_utf8_decode(s + i, len - i, &cp);
+        size_t step = utf8_decode(s + i, len - i, &cp);
         if (!step) {
-            cp = nzb_cp1252(s[i]);
+            cp = utf8_of_cp1252(s[i]);
             step = 1;
         }
-        size_t k = nzb_utf8_encode(is_harmful(cp) ? '_' : cp, bytes);
+        size_t k = utf8_encode(is_harmful(cp) ? '_' : cp, bytes);
         if (k > cap - n) {
             *all = false;
             break;
@@ -336,7 +336,7 @@ size_t nzb_name_nth(const char *name, unsigned n, char *out)
     char number[16];
     size_t len = strnlen(name, NZB_NAME_MAX), ext = extension(name, len);
     size_t more = (size_t)snprintf(number, sizeof(number), " (%u)", n);
-    size_t stem = nzb_utf8_cut(name, len - ext, NZB_NAME_MAX - ext - more);
+    size_t stem = utf8_cut(name, len - ext, NZB_NAME_MAX - ext - more);
 
     memcpy(out, name, stem);
     memcpy(out + stem, number, more);

@@ -50,6 +50,21 @@ static void say_controls(void)
     log_error("%s", "a\nb\x1b[31m\x7f\tc");
 }
 
+static void say_hidden_controls(void)
+{
+    log_error("%s", "gr\xc3\xbc\xc3\x9f \xc2\x9b"
+                    "31m \x9b \xe2\x80\xae"
+                    "x \xc0\x8a");
+}
+
+START_TEST(what_moves_a_terminal_is_shown_as_bytes_however_it_is_spelt)
+{
+    ck_assert_str_eq(heard(say_hidden_controls), "nzbfs: error: test: gr\xc3\xbc\xc3\x9f \\xc2\\x9b"
+                                                 "31m "
+                                                 "\\x9b \\xe2\\x80\\xaex \\xc0\\x8a\n");
+}
+END_TEST
+
 START_TEST(control_characters_from_outside_stay_on_the_line)
 {
     ck_assert_str_eq(heard(say_controls), "nzbfs: error: test: a\\x0ab\\x1b[31m\\x7f\\x09c\n");
@@ -127,6 +142,7 @@ int main(void)
     suite_add_tcase(s, t);
     tcase_add_test(t, lines_have_level_and_tag_and_those_above_the_level_are_dropped);
     tcase_add_test(t, control_characters_from_outside_stay_on_the_line);
+    tcase_add_test(t, what_moves_a_terminal_is_shown_as_bytes_however_it_is_spelt);
     tcase_add_test(t, an_endless_message_is_one_line);
     tcase_add_test(t, lines_of_two_threads_do_not_mix);
     tcase_add_test(t, a_repeated_failure_is_due_once_a_period_with_its_count);

@@ -2,7 +2,7 @@
 
 #include "nzb/nzb.h"
 #include "nzb/name.h"
-#include "nzb/utf8.h"
+#include "base/utf8.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static void check_name(const char *name)
     must(len > 0 && len <= NZB_NAME_MAX && strcmp(name, ".") && strcmp(name, ".."));
     for (size_t i = 0; i < len; i += step) {
         uint32_t cp;
-        step = nzb_utf8_decode((const unsigned char *)name + i, len - i, &cp);
+        step = utf8_decode((const unsigned char *)name + i, len - i, &cp);
         must(step > 0 && cp >= 0x20 && cp != '/' && (cp < 0x7f || cp > 0x9f));
     }
 }

@@ -1,13 +1,14 @@
-#include "nzb/utf8.h"
+#include "base/utf8.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 static bool is_tail(unsigned char c)
 {
     return (c & 0xc0) == 0x80;
 }
 
-size_t nzb_utf8_decode(const unsigned char *s, size_t n, uint32_t *cp)
+size_t utf8_decode(const unsigned char *s, size_t n, uint32_t *cp)
 {
     if (n >= 1 && s[0] < 0x80) {
         *cp = s[0];
@@ -29,7 +30,22 @@ size_t nzb_utf8_decode(const unsigned char *s, size_t n, uint32_t *cp)
     return 0;
 }
 
-size_t nzb_utf8_encode(uint32_t cp, char *out)
+/* C0, DEL and C1 (U+009B begins an escape sequence), and what turns the direction of a line around. */
+static bool is_control(uint32_t cp)
+{
+    return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || (cp >= 0x202a && cp <= 0x202e) ||
+           (cp >= 0x2066 && cp <= 0x2069);
+}
+
+size_t utf8_plain(const char *s)
+{
+    uint32_t cp = 0;
+    size_t n = utf8_decode((const unsigned char *)s, strnlen(s, UTF8_MOST), &cp);
+
+    return n && is_control(cp) ? 0 : n;
+}
+
+size_t utf8_encode(uint32_t cp, char *out)
 {
     if (cp < 0x80) {
         out[0] = (char)cp;
@@ -43,7 +59,7 @@ size_t nzb_utf8_encode(uint32_t cp, char *out)
     return n;
 }
 
-size_t nzb_utf8_cut(const char *s, size_t len, size_t most)
+size_t utf8_cut(const char *s, size_t len, size_t most)
 {
     if (len <= most)
         return len;
@@ -52,7 +68,7 @@ size_t nzb_utf8_cut(const char *s, size_t len, size_t most)
     return most;
 }
 
-uint32_t nzb_cp1252(unsigned char b)
+uint32_t utf8_of_cp1252(unsigned char b)
 {
     /* 0: not assigned; such a byte stays the C1 control that Latin-1 has there. */
     static const uint16_t high[32] = {
