@@ -160,13 +160,27 @@ static void *writer(void *arg)
 
 /* --- life ------------------------------------------------------------------------------------------- */
 
+/* Somebody may have named the NZB, or a film: only a trace, or nothing, makes room for a trace. */
+static bool is_trace(const char *path)
+{
+    static const char first[] = "nzbfs-trace ";
+    char had[sizeof(first)] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, had, sizeof(first) - 1);
+    close(fd);
+    return n == 0 || (n == (ssize_t)sizeof(first) - 1 && memcmp(had, first, (size_t)n) == 0);
+}
+
 static int file_make(const char *path)
 {
     struct stat st;
 
     /* O_EXCL: whoever puts a link there meanwhile does not choose what is overwritten. */
     if (lstat(path, &st) == 0) {
-        if (!S_ISREG(st.st_mode))
+        if (!S_ISREG(st.st_mode) || !is_trace(path))
             return -EEXIST;
         if (unlink(path))
             return -errno;
@@ -231,7 +245,8 @@ err1:
     trace_free(t);
 err0:
     snprintf(err, errlen, "trace %s: %s", path,
-             r == -EEXIST ? "something that is no plain file is there" : strerror(-r));
+             r == -EEXIST ? "something else is there, which is not replaced; name another file"
+                          : strerror(-r));
     return r;
 }
 

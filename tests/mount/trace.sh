@@ -51,13 +51,14 @@ refused() { # WORDS FILE
 }
 ln -s "$tmp/elsewhere" "$tmp/link"
 refused "No such file" "$tmp/none/x.trace"
-refused "something that is no plain file" "$tmp"
-refused "something that is no plain file" "$tmp/link"
-refused "something that is no plain file" /dev/null
+refused "something else is there" "$tmp"
+refused "something else is there" "$tmp/link"
+refused "something else is there" /dev/null
 [[ ! -e $tmp/elsewhere && -c /dev/null ]] || fail "a refused trace left its mark"
 
 say "providers that die and return, articles missing and damaged, other shares, readers that go away"
-echo "of another mount" >"$trace"
+refused "something else is there" "$tmp/x.nzb"
+echo "nzbfs-trace 1, of another mount" >"$trace"
 mounts+=("$mnt")
 (cd "$tmp" && "$NZBFS" mount x.nzb mnt -c "${conf##*/}" -o trace=x.trace) || fail "a relative trace"
 daemon=$(pgrep -f -- "mount x.nzb mnt -c") || fail "no process serves it"

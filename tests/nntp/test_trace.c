@@ -151,8 +151,19 @@ START_TEST(without_a_place_for_its_trace_no_pool_starts)
     rig_server(&r, &(struct newsd_config){0});
     rig_start(&r); /* its configuration is filled in */
     ck_assert_int_eq(nntp_pool_start(&r.cfg, folder, &pool, err, sizeof(err)), -EEXIST);
-    snprintf(words, sizeof(words), "trace %s: something that is no plain file is there", folder);
+    snprintf(words, sizeof(words),
+             "trace %s: something else is there, which is not replaced; name another file", folder);
     ck_assert_str_eq(err, words);
+    char film[300], had[8] = "";
+    snprintf(film, sizeof(film), "%s/film.nzb", folder);
+    FILE *f = fopen(film, "w");
+    ck_assert(f && fputs("<?xml", f) >= 0 && fclose(f) == 0);
+    ck_assert_int_eq(nntp_pool_start(&r.cfg, film, &pool, err, sizeof(err)), -EEXIST);
+    f = fopen(film, "r");
+    ck_assert(f && fgets(had, sizeof(had), f));
+    ck_assert_str_eq(had, "<?xml");
+    fclose(f);
+    ck_assert_int_eq(unlink(film), 0);
     ck_assert_int_eq(nntp_pool_start(&r.cfg, "/nowhere/at/all", &pool, err, sizeof(err)), -ENOENT);
     ck_assert_str_eq(err, "trace /nowhere/at/all: No such file or directory");
     rig_fini(&r);
