@@ -31,7 +31,7 @@
 #define FREE_LEAST  0.95
 #define FAIR_LEAST  0.99
 #define LOW_BPS     100000u
-#define LOW_WAKES   30.0
+#define LOW_WAKES   50.0
 #define ROUNDS_MOST 50
 
 struct options {
