@@ -44,6 +44,7 @@ struct conn *qos_conn_new(struct qos *q, unsigned provider)
     c->opener = NULL;
     c->answered = 0;
     c->opened = q->now;
+    c->settings = q->settings;
     list_init(&c->flying);
     list_init(&c->vain);
     list_add_tail(&q->opening, &c->link);

@@ -118,6 +118,7 @@ struct conn {
     qos_time since; /* idle since; lingers until */
     qos_time head;  /* the operation at the head of it began: sent, or the answer before it ended */
     uint64_t answered;
+    uint32_t settings; /* q->settings, when it was opened */
     uint32_t gen;
 };
 
@@ -199,6 +200,7 @@ struct qos {
     bool shut;
     bool unsettled;              /* a fact has come since qos_next() last said false */
     uint64_t grants;             /* leases */
+    uint32_t settings;           /* how often they have changed */
     uint64_t epoch;              /* rises when providers' tiers or health change */
     uint32_t down;               /* providers whose breaker is open */
     uint32_t cut_set, cut_roomy; /* where a cut serves a claim; and no socket has to go for it */

@@ -10,9 +10,11 @@ static bool settings_apply(struct qos *q)
     for (unsigned i = 0; i < q->cfg.nproviders; i++) {
         struct provider *p = &q->providers[i];
         const struct qos_provider_config *new = &q->cfg.providers[i];
-        if (!new->connections) /* whatever comes there later is another account */
+        if (!new->connections) { /* whatever comes there later is another account */
             p->ceiling = QOS_UNBOUNDED;
-        if (p->down && p->open_at > q->now) /* whoever changes settings may have mended it */
+            p->guessed = 0;
+        }
+        if (p->open_at > q->now) /* whoever changes settings may have mended it */
             p->open_at = q->now;
         if (p->cfg.rate_bps != new->rate_bps)
             qos_bucket_set(&p->bucket, new->rate_bps, q->now);
@@ -23,6 +25,7 @@ static bool settings_apply(struct qos *q)
     for (unsigned i = 0; i < TRAFFIC_CLASSES; i++)
         q->classes[i].cfg = q->cfg.classes[i];
     q->epoch++;
+    q->settings++;
     return others;
 }
 

@@ -98,10 +98,12 @@ static qos_time jittered(qos_time us, uint32_t dice)
     return us - us / 4 + (us / 2 * (dice >> 16) >> 16);
 }
 
-/** Connections that fail together are one failure: the back-off grows only for one that was opened since. */
-static void back_off(struct qos *q, struct provider *p, qos_time opened, bool login, uint32_t dice)
+/** Connections that fail together are one failure: the back-off grows only for one that was opened since. One
+ *  that was opened under other settings says nothing of these: the password may have been the old one. */
+static void back_off(struct qos *q, struct provider *p, const struct conn *c, bool login,
+                     uint32_t dice)
 {
-    if (p->level && opened <= p->failed_at)
+    if (c->settings != q->settings || (p->level && c->opened <= p->failed_at))
         return;
     qos_time wait = login ? q->cfg.login_us : q->cfg.backoff_max_us;
     if (!login && p->level < 32 && q->cfg.backoff_us << p->level < wait)
@@ -111,9 +113,10 @@ static void back_off(struct qos *q, struct provider *p, qos_time opened, bool lo
     p->open_at = q->now + jittered(wait, dice);
 }
 
-static void refused(struct qos *q, struct provider *p, qos_time opened, bool login, uint32_t dice)
+static void refused(struct qos *q, struct provider *p, const struct conn *c, bool login,
+                    uint32_t dice)
 {
-    back_off(q, p, opened, login, dice);
+    back_off(q, p, c, login, dice);
     if (p->idle || p->busy)
         return;
     set_down(q, p, true);
@@ -127,11 +130,11 @@ static void refused(struct qos *q, struct provider *p, qos_time opened, bool log
  * sooner said than a login is done), it is what is still being opened, and falls with each that is
  * refused. When they all are, somebody else fills the account, and that says nothing of how many it
  * would bear. */
-static void at_limit(struct qos *q, struct provider *p, qos_time opened, uint32_t dice)
+static void at_limit(struct qos *q, struct provider *p, const struct conn *c, uint32_t dice)
 {
     unsigned working = p->idle + p->busy;
     if (!working && (!p->opening || p->down)) {
-        refused(q, p, opened, false, dice);
+        refused(q, p, c, false, dice);
         return;
     }
     if (working)
@@ -143,30 +146,28 @@ static void at_limit(struct qos *q, struct provider *p, qos_time opened, uint32_
     p->probe_at = q->now + q->cfg.probe_us;
 }
 
-void qos_provider_failed(struct qos *q, const struct conn *c, bool opening, enum qos_gone why,
-                         uint32_t dice)
+static void failed(struct qos *q, struct provider *p, const struct conn *c, bool opening,
+                   enum qos_gone why, uint32_t dice)
 {
-    struct provider *p = &q->providers[c->provider];
     struct share *share = &p->shares[c->class]; /* only what was leased fails */
-    qos_time opened = c->opened;
     switch (why) {
     case QOS_GONE_CLOSED:
     case QOS_GONE_STALE:
         return;
     case QOS_GONE_LIMIT:
         share->refused++;
-        at_limit(q, p, opened, dice);
+        at_limit(q, p, c, dice);
         return;
     case QOS_GONE_LOGIN:
     case QOS_GONE_REFUSED:
         share->refused++;
-        refused(q, p, opened, why == QOS_GONE_LOGIN, dice);
+        refused(q, p, c, why == QOS_GONE_LOGIN, dice);
         return;
     case QOS_GONE_BROKEN:
     case QOS_GONE_SILENT:
         if (opening) {
             share->refused++;
-            refused(q, p, opened, false, dice);
+            refused(q, p, c, false, dice);
             return;
         }
         share->broken++;
@@ -176,10 +177,21 @@ void qos_provider_failed(struct qos *q, const struct conn *c, bool opening, enum
             idlers_close(q, p);
         if (++p->faults < FAULTS_MOST)
             return;
-        back_off(q, p, opened, false, dice);
+        back_off(q, p, c, false, dice);
         set_down(q, p, true);
         return;
     }
+}
+
+void qos_provider_failed(struct qos *q, const struct conn *c, bool opening, enum qos_gone why,
+                         uint32_t dice)
+{
+    struct provider *p = &q->providers[c->provider];
+    failed(q, p, c, opening, why, dice);
+    /* One was refused while others worked, and now the last of those has gone: nobody is to wait here for the
+     * back-off to pass that another tier could serve. */
+    if (q->now < p->open_at && !p->opening && !p->idle && !p->busy)
+        set_down(q, p, true);
 }
 
 /* A login alone does not close a breaker that broken operations have opened: a server may greet

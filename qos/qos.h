@@ -156,7 +156,8 @@ void qos_op_done(struct qos *q, qos_time now, qos_op op, enum qos_outcome how, u
 
 /** Other shares, totals, rates and providers, in place. Provider i stays provider i; more may be added
  *  at the end, and one that is gone has connections = 0. Waiters stay; leases above a lowered cap drain. A
- *  provider that is down may be tried at once, whatever its back-off; a learned ceiling is kept.
+ *  provider may be tried at once, whatever its back-off, and what fails of connections that were opened
+ *  before makes for no new one; a learned ceiling is kept.
  *  0, or -EINVAL and nothing has changed. */
 int qos_resize(struct qos *q, qos_time now, const struct qos_config *cfg);
 

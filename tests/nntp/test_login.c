@@ -2,6 +2,7 @@
 #include "tests/nntp/rig.h"
 
 #include <check.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,36 @@ START_TEST(a_wrong_password_is_not_a_missing_article_and_is_not_tried_over_and_o
 {
     const struct newsd_config cfg = {.username = "me", .password = "secret"};
     ck_assert_int_eq(refused(&cfg, me, wrong), SEGMENT_TIMEOUT);
+}
+END_TEST
+
+/* A refused login is tried again after a minute; whoever has mended the password does not wait for that. */
+START_TEST(a_mended_password_is_tried_at_once)
+{
+    struct nntp_pool_stats s;
+    struct timespec from, to;
+    struct fetch t;
+    struct rig r;
+    rig_init(&r, 1);
+    rig_server(&r, &(struct newsd_config){.username = "me", .password = "secret"});
+    r.cfg.providers[0].username = me;
+    r.cfg.providers[0].password = wrong;
+    rig_start(&r);
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    fetch_init(&t, &r, 1);
+    fetch_start(&t, &r);
+    do {
+        nntp_pool_stats(r.pool, &s);
+        sched_yield();
+    } while (!s.qos.providers[0].refused);
+    ck_assert(s.qos.providers[0].down);
+    r.cfg.providers[0].password = secret;
+    ck_assert_int_eq(nntp_pool_resize(r.pool, &r.cfg, r.err, sizeof(r.err)), 0);
+    ck_assert_int_eq(fetch_wait(&t), SEGMENT_DONE);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    ck_assert_int_lt(to.tv_sec - from.tv_sec, 40); /* the back-off is 45 s at least */
+    fetch_fini(&t);
+    rig_fini(&r);
 }
 END_TEST
 
@@ -148,6 +179,7 @@ static Suite *suite(void)
     TCase *t = tcase_create("habits");
     tcase_add_test(t, a_right_login_is_made_on_each_connection);
     tcase_add_test(t, a_wrong_password_is_not_a_missing_article_and_is_not_tried_over_and_over);
+    tcase_add_test(t, a_mended_password_is_tried_at_once);
     tcase_add_test(t, a_login_that_is_demanded_but_not_configured_is_not_a_missing_article);
     tcase_add_test(t, a_login_where_none_is_needed_does_no_harm);
     tcase_add_test(t, a_group_is_selected_for_a_server_that_insists);

@@ -73,6 +73,8 @@ void model_resized(struct model *m, const struct qos_config *cfg)
         m->manners[p].no_open_until = 0; /* whoever changes settings may have mended it */
     }
     configure(m, cfg);
+    for (unsigned i = 0; i < m->nconns; i++)
+        m->conns[i].before = true;
     for (unsigned i = 0; i < m->nops; i++) {
         uint32_t old = too_old(m, &m->ops[i].want);
         m->ops[i].unordered |=
@@ -206,8 +208,9 @@ void model_ready(struct model *m, unsigned index)
 }
 
 /** It was being opened and is no more, or was told that there are too many. */
-static void says_no(struct model *m, unsigned p, qos_time opened, enum qos_gone why)
+static void says_no(struct model *m, const struct model_conn *c, enum qos_gone why)
 {
+    unsigned p = c->provider;
     struct model_manners *n = &m->manners[p];
     unsigned up = count_at(m, p, MODEL_READY);
     if (why == QOS_GONE_LIMIT && !up && count_at(m, p, MODEL_OPENING))
@@ -217,7 +220,9 @@ static void says_no(struct model *m, unsigned p, qos_time opened, enum qos_gone 
         n->no_probe_until = m->now + model_or(m->cfg.probe_us, 30000000);
         return;
     }
-    bool batch = n->failed && opened <= n->failed_at; /* they are one failure */
+    if (c->before)
+        return;
+    bool batch = n->failed && c->opened <= n->failed_at; /* they are one failure */
     n->failed = true;
     n->failed_at = m->now;
     if (batch)
@@ -251,7 +256,7 @@ void model_gone(struct model *m, unsigned index, enum qos_gone why, bool seen)
         m->leased[c->class]--;
     c->state = MODEL_ABSENT;
     if (refused)
-        says_no(m, p, c->opened, why);
+        says_no(m, c, why);
     if (!seen) {
         qos_time linger = model_or(m->cfg.linger_us, 2000000);
         m->lingers[m->nlingers++] = (struct model_linger){p, m->now + linger};

@@ -52,6 +52,7 @@ struct model_conn {
     unsigned provider;
     enum traffic_class class; /* of the lease, while opening or carrying */
     bool probe;               /* opened where the provider was down: covers nobody */
+    bool before;              /* opened under other settings: its failure says nothing of these */
     qos_time opened, rested;
     uint64_t answered;
     unsigned n;

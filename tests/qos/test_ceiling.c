@@ -300,6 +300,92 @@ START_TEST(new_settings_are_a_reason_to_try_a_provider_that_is_down)
 }
 END_TEST
 
+START_TEST(a_login_begun_under_the_old_settings_says_nothing_of_the_new_ones)
+{
+    struct qos_config cfg = account(5);
+    cfg.login_us = 3600 * (qos_time)S;
+    struct script *s = script_new(&cfg);
+    unsigned a = script_submit(s, STREAMING(), 5);
+    ck_assert_uint_eq(script_count(s, 0, SC_OPENING), 5);
+    resize(s, &cfg); /* the password is another, and those five are still saying the old one */
+    script_refuse(s, 0, QOS_GONE_LOGIN);
+    ck_assert_uint_eq(s->opens, 6); /* one tries the new one, at once */
+    script_refuse(s, 0, QOS_GONE_LOGIN);
+    script_at(s, s->now + 60 * S); /* it is no better */
+    ck_assert_uint_eq(s->opens, 6);
+    resize(s, &cfg);
+    script_connect(s, 0);
+    expect_at(s, a, 0);
+    script_free(s);
+}
+END_TEST
+
+START_TEST(new_settings_are_a_reason_to_try_a_provider_where_only_some_logins_were_refused)
+{
+    struct qos_config cfg = account(5);
+    cfg.login_us = 3600 * (qos_time)S;
+    struct script *s = script_new(&cfg);
+    script_submit(s, STREAMING(), 1);
+    script_connect(s, 0);
+    script_submit(s, STREAMING(), 4);
+    script_refuse(s, 0, QOS_GONE_LOGIN);
+    ck_assert(!script_stats(s).providers[0].down);
+    script_at(s, s->now + 60 * S);
+    ck_assert_uint_eq(script_count(s, 0, SC_OPENING), 0);
+    resize(s, &cfg);
+    ck_assert_uint_eq(script_count(s, 0, SC_OPENING), 4);
+    script_free(s);
+}
+END_TEST
+
+/* Its second connection was refused for an hour; its first worked on, and breaks off. */
+START_TEST(the_next_tier_takes_over_when_the_last_connection_goes_during_a_back_off)
+{
+    static const enum qos_gone whys[] = {QOS_GONE_BROKEN, QOS_GONE_SILENT, QOS_GONE_STALE,
+                                         QOS_GONE_LIMIT};
+    struct qos_config cfg = account(2);
+    cfg.login_us = 3600 * (qos_time)S;
+    cfg.nproviders = 2;
+    cfg.providers[1] = (struct qos_provider_config){.connections = 1, .tier = 1};
+    struct script *s = script_new(&cfg);
+    unsigned a = script_submit(s, STREAMING(), 1);
+    script_connect(s, 0);
+    script_submit(s, STREAMING(), 1);
+    script_refuse(s, 0, QOS_GONE_LOGIN);
+    ck_assert_uint_eq(script_count(s, 1, SC_OPENING), 0); /* it has one that works */
+    script_gone(s, (unsigned)s->ops[a].conn, whys[_i], true);
+    ck_assert(script_stats(s).providers[0].down);
+    script_connect(s, 1);
+    expect_at(s, a, 1);
+    script_free(s);
+}
+END_TEST
+
+START_TEST(an_idle_connection_that_ends_during_a_back_off_leaves_a_provider_down)
+{
+    struct qos_config cfg = account(2);
+    cfg.login_us = 3600 * (qos_time)S;
+    cfg.idle_us = 10 * S;
+    cfg.nproviders = 2;
+    cfg.providers[1] = (struct qos_provider_config){.connections = 1, .tier = 1};
+    struct script *s = script_new(&cfg);
+    unsigned a = script_submit(s, STREAMING(), 2);
+    s->conns[0].state = SC_IDLE;
+    qos_conn_ready(s->q, s->now, s->conns[0].handle);
+    script_run(s);
+    script_refuse(s, 0, QOS_GONE_LOGIN);
+    script_answer(s, a, QOS_OK);
+    script_answer(s, a + 1, QOS_OK);
+    script_at(s, s->now + 10 * S);
+    ck_assert_uint_eq(script_count(s, 0, SC_CLOSING), 1);
+    script_gone(s, 0, QOS_GONE_CLOSED, true);
+    unsigned b = script_submit(s, STREAMING(), 1);
+    script_connect(s, 1);
+    expect_at(s, b, 1);
+    script_free(s);
+}
+END_TEST
+
 START_TEST(a_provider_is_removed_under_what_flies_there_and_nobody_fails)
 {
     struct qos_config cfg = account(4);
@@ -463,6 +549,12 @@ int main(void)
     suite_add_tcase(suite, t);
     t = tcase_create("settings");
     tcase_add_test(t, new_settings_are_a_reason_to_try_a_provider_that_is_down);
+    tcase_add_test(t, a_login_begun_under_the_old_settings_says_nothing_of_the_new_ones);
+    tcase_add_test(t,
+                   new_settings_are_a_reason_to_try_a_provider_where_only_some_logins_were_refused);
+    tcase_add_loop_test(t, the_next_tier_takes_over_when_the_last_connection_goes_during_a_back_off,
+                        0, 4);
+    tcase_add_test(t, an_idle_connection_that_ends_during_a_back_off_leaves_a_provider_down);
     tcase_add_test(t, a_provider_is_removed_under_what_flies_there_and_nobody_fails);
     tcase_add_test(t, the_last_provider_cannot_be_removed_nor_a_class_be_left_without_burst);
     tcase_add_test(t, a_stream_s_lowered_cap_drains);
