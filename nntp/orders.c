@@ -410,13 +410,14 @@ static struct nntp_op *next_running(struct nntp_lane *lane)
     return e ? container_of(e, struct nntp_op, mail) : NULL;
 }
 
-/* Another configuration has replaced the site: the operation goes to a connection to the new one. */
+/* Another configuration has replaced the site: the operation goes to a connection to the new one. It is we who
+ * close it: that is no fault of the operation or the provider, even where nothing was ever answered. */
 static void op_start(struct nntp_op *op)
 {
     struct nntp_conn *c = op->conn;
 
     if (atomic_load(&c->site->retired) && list_is_empty(&c->exchanges))
-        nntp_conn_end(c, QOS_GONE_STALE, false, "its configuration has changed");
+        nntp_conn_end(c, QOS_GONE_CLOSED, false, "its configuration has changed");
     else
         nntp_conn_start(c, &op->x);
 }

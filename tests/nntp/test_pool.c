@@ -432,6 +432,43 @@ START_TEST(a_provider_that_moved_is_asked_at_its_new_place)
 }
 END_TEST
 
+/* Connections that were opened for fetches that were then withdrawn: they have never answered anything. */
+START_TEST(connections_to_the_old_place_that_were_never_used_fail_nobody)
+{
+    struct nntp_pool_stats ps;
+    struct fetch t[4];
+    struct rig r;
+    rig_init(&r, 5);
+    rig_server(&r, &(struct newsd_config){0});
+    rig_server(&r, &(struct newsd_config){0});
+    r.cfg.nproviders = 1;
+    rig_start(&r);
+    newsd_silent(r.servers[0], true); /* no greeting, so nothing can be sent */
+    for (uint32_t i = 0; i < 4; i++) {
+        fetch_init(&t[i], &r, i + 1);
+        fetch_start(&t[i], &r);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        r.source->ops->cancel(r.source, &t[i].f);
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_int_eq(fetch_wait(&t[i]), SEGMENT_CANCELLED);
+        fetch_fini(&t[i]);
+    }
+    newsd_silent(r.servers[0], false);
+    do {
+        nntp_pool_stats(r.pool, &ps);
+        sched_yield();
+    } while (ps.qos.providers[0].opening);
+    struct config moved = r.cfg;
+    moved.providers[0].port = newsd_port(r.servers[1]);
+    ck_assert_int_eq(nntp_pool_resize(r.pool, &moved, r.err, sizeof(r.err)), 0);
+    ck_assert_int_eq(fetch_part(&r, 5), SEGMENT_DONE);
+    nntp_pool_stats(r.pool, &ps);
+    ck_assert_uint_eq(ps.qos.classes[TRAFFIC_STREAMING].broken, 0);
+    rig_fini(&r);
+}
+END_TEST
+
 START_TEST(an_impossible_configuration_is_refused_and_changes_nothing)
 {
     struct rig r;
@@ -480,6 +517,7 @@ static Suite *suite(void)
     tcase_add_test(t, a_rate_limit_slows_and_breaks_nothing);
     tcase_add_test(t, a_provider_can_be_taken_out_and_another_put_in);
     tcase_add_test(t, a_provider_that_moved_is_asked_at_its_new_place);
+    tcase_add_test(t, connections_to_the_old_place_that_were_never_used_fail_nobody);
     tcase_add_test(t, an_impossible_configuration_is_refused_and_changes_nothing);
     suite_add_tcase(s, t);
     return s;
