@@ -6,10 +6,10 @@
  *
  * Words     A *segment* is one numbered piece of a file in an NZB, posted as one *article*. Its
  *           article carries one *yEnc part*, which says itself which bytes of the file it holds.
- * Order     fetch → begin* → done. begin() runs once for each attempt whose article shows a usable
+ * Order     fetch → (begin → progress*)* → done. begin() runs once for each attempt whose article shows a usable
  *           yEnc header (a corrupt attempt is followed by another, at another provider); done() runs
  *           exactly once, after the last begin().
- * Threads   fetch, promote and cancel: any. begin and done run on a thread of the source, never
+ * Threads   fetch, promote and cancel: any. begin, progress and done run on a thread of the source, never
  *           inside fetch, promote or cancel, with no lock of the source held.
  */
 #ifndef BASE_SOURCE_H
@@ -75,6 +75,10 @@ struct segment_fetch_ops {
      *  0: go on. -ENOSPC: no room; the fetch ends SEGMENT_NOSPACE. -EBADMSG: this cannot be the
      *  segment that was asked for; the attempt counts as corrupt and another provider is asked. */
     int (*begin)(struct segment_fetch *f, const struct segment_info *info);
+    /** Payload has come: so many bytes of this attempt, from its first on, are in place. Nothing has been
+     *  proven yet: the attempt may turn out damaged, or break off. Runs between begin() and the next
+     *  begin() or done(), on the same thread. NULL: nobody asks. */
+    void (*progress)(struct segment_fetch *f, uint32_t bytes);
     /** The end; `f` is the caller's again. */
     void (*done)(struct segment_fetch *f, enum segment_result r);
 };

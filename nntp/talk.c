@@ -648,6 +648,8 @@ static size_t text_feed(struct nntp_conn *c, const uint8_t *p, size_t len)
     case ARTICLE_MORE:
         if (x->bytes > TEXT_MOST)
             nntp_conn_end(c, QOS_GONE_BROKEN, false, "<%s> does not end", x->f->want.message_id);
+        else if (x->f->ops->progress && article_payload(&c->article))
+            x->f->ops->progress(x->f, (uint32_t)article_payload(&c->article));
         break;
     case ARTICLE_BEGIN:
         text_begin(c, x);

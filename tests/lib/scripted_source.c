@@ -12,7 +12,7 @@
 struct record {
     struct list link;
     struct segment_fetch *f;
-    bool claimed;
+    bool claimed, spoils;
     struct scripted_fetch seen;
     struct segment_info info;
 };
@@ -279,7 +279,18 @@ void scripted_source_bring(struct scripted_source *s, struct segment_fetch *f, s
         len = (size_t)(r->info.len - from);
     r->seen.brought += len;
     pthread_mutex_unlock(&s->lock);
-    fill(f, a.seed, r->info.begin, (size_t)from, len);
+    fill(f, r->spoils ? ~a.seed : a.seed, r->info.begin, (size_t)from, len);
+    if (f->ops->progress && from + len)
+        f->ops->progress(f, (uint32_t)(from + len));
+}
+
+void scripted_source_spoil(struct scripted_source *s, struct segment_fetch *f, bool spoils)
+{
+    struct record *r = record_of(f);
+
+    pthread_mutex_lock(&s->lock);
+    r->spoils = spoils;
+    pthread_mutex_unlock(&s->lock);
 }
 
 void scripted_source_end(struct scripted_source *s, struct segment_fetch *f, enum segment_result r)

@@ -54,6 +54,9 @@ int scripted_source_begin(struct scripted_source *s, struct segment_fetch *f,
 /** The next `len` bytes of payload are put in place (fewer at the end). After begin. */
 void scripted_source_bring(struct scripted_source *s, struct segment_fetch *f, size_t len);
 
+/** What it brings from now on is not what its message-id says. */
+void scripted_source_spoil(struct scripted_source *s, struct segment_fetch *f, bool spoils);
+
 void scripted_source_end(struct scripted_source *s, struct segment_fetch *f, enum segment_result r);
 
 /** Begin, bring all and end as an honest source would; CANCELLED where withdrawn. Returns the result. */
