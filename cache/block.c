@@ -166,7 +166,9 @@ struct cache_block *cache_block_new(struct cache *c, struct cache_file *f, uint3
     b->pins = 0;
     b->lacked = 0;
     b->sent = b->begun = b->cancelled = b->stale = b->too_big = b->ahead = b->fresh = b->spent =
-        false;
+        b->lied = b->unsure = b->ending = false;
+    b->filled = b->answered = b->answered_now = b->owed = 0;
+    b->call_at = UINT32_MAX;
     b->entry = (struct cache_policy_entry){.key = b->key};
     list_init(&b->entry.link);
     table_add(c, b);
@@ -195,7 +197,10 @@ void cache_block_free(struct cache *c, struct cache_block *b)
     assert(b->state == BLOCK_FETCHING && list_is_empty(&b->waiters));
     fetching_end(c, b);
     table_remove(c, b);
-    block_return(c, b);
+    b->file = NULL;
+    b->state = BLOCK_DOOMED;
+    if (b->pins == 0)
+        block_return(c, b);
 }
 
 /* --- pins ---------------------------------------------------------------------------------------- */
@@ -220,17 +225,25 @@ void cache_block_ready(struct cache *c, struct cache_block *b, uint32_t pins)
     fetching_end(c, b);
     b->state = BLOCK_READY;
     b->file = NULL; /* not ours once nothing is under way */
-    b->pins = pins;
-    b->fresh = b->ahead && pins == 0;
+    bool was_pinned = b->pins > 0;
+    b->pins += pins;
+    b->fresh = b->ahead && b->pins == 0 && !b->answered;
     c->born += b->chunks;
     b->born = c->born;
     if (b->fresh)
         list_add_tail(&c->fresh, &b->link);
     else
         cache_policy_insert(c->policy, &b->entry, b->key, (uint32_t)(b->chunks * CACHE_CHUNK));
-    if (pins == 0)
+    if (b->pins == 0)
         idle_begin(c, b);
-    else
+    else if (!was_pinned)
+        c->blocks_pinned++;
+}
+
+void cache_block_pin_early(struct cache *c, struct cache_block *b)
+{
+    assert(b->state == BLOCK_FETCHING);
+    if (b->pins++ == 0)
         c->blocks_pinned++;
 }
 
@@ -297,7 +310,7 @@ void cache_block_unpin(struct cache *c, struct cache_block *b)
     c->blocks_pinned--;
     if (b->state == BLOCK_DOOMED)
         block_return(c, b);
-    else
+    else if (b->state == BLOCK_READY)
         idle_begin(c, b);
 }
 

@@ -18,6 +18,11 @@
  *           describe() or check(). fetch, promote and cancel of the source are called with it held, so
  *           the order is cache, then source; a source calls nobody back with its own lock held, and so
  *           there is no circle. `ready` must not wait for anything of the cache.
+ * Early     A want may say how many bytes from the segment's beginning will do: it is answered when they are in
+ *           place, though the article has not ended and its CRC is not known. The block is then fetched to
+ *           its end whoever has gone meanwhile. When an attempt fails after such an answer, what a later one
+ *           brings is held against what was answered; disowned() tells when they differ, or when no later
+ *           one comes. The last byte of a segment is never given early.
  * Failures  A segment that ended MISSING or CORRUPT is remembered for `negative_us`, so that a reader
  *           that tries page after page costs one round of questions. FAILED and TIMEOUT are not.
  *           NOSPACE: an article is larger than the budget (remembered as well), or the articles of one
@@ -44,6 +49,10 @@ struct cache_file_ops {
     void (*describe)(const struct cache_file *f, uint32_t i, struct segment_want *out);
     /** An article says `info` for segment `i`. 0, or -EBADMSG: it cannot be (base/source.h, begin). */
     int (*check)(struct cache_file *f, uint32_t i, const struct segment_info *info);
+    /** Bytes of segment `i`, which said `info`, were answered early, and it has turned out that they were
+     *  wrong (`lied`: the segment ends CORRUPT) or that nobody can tell. NULL: nothing is answered early.
+     *  No lock is held; on a thread of the source. */
+    void (*disowned)(struct cache_file *f, uint32_t i, const struct segment_info *info, bool lied);
 };
 
 /** What the cache must know of a file: embedded in the caller's, lent until cache_forget(). */
@@ -68,7 +77,9 @@ void cache_free(struct cache *c);
 
 /** One block of a read. */
 struct cache_want {
-    uint32_t i;                 /* in: which segment */
+    uint32_t i;     /* in: which segment */
+    uint32_t early; /* in: so many bytes of its beginning will do; 0: all of it, proven */
+    uint32_t there; /* out, where DONE: bytes of it that may be looked at */
     enum segment_result result; /* out */
     struct segment_info info;   /* out, where DONE (name is NULL) */
     struct cache_block *block;  /* out, where DONE: pinned until cache_read_end() */
@@ -117,7 +128,8 @@ bool cache_read_cancel(struct cache *c, struct cache_read *r);
 /** Give the pins back. */
 void cache_read_end(struct cache *c, struct cache_read *r);
 
-/** The bytes [off, off+len) of a pinned block, as at most `max` pieces; returns their number. */
+/** The bytes [off, off+len) of a pinned block, as at most `max` pieces; returns their number. Of a block that
+ *  was answered early only those below `there` may be asked for. */
 unsigned cache_block_iov(const struct cache_block *b, uint32_t off, uint32_t len, struct iovec *iov,
                          unsigned max);
 
@@ -149,6 +161,7 @@ void cache_forget(struct cache *c, struct cache_file *f);
 struct cache_stats {
     size_t budget, used, used_peak; /* bytes of chunks; used <= budget always */
     size_t blocks, pinned, fetching, waiting_reads;
+    uint64_t early, disowned; /* wants answered early; segments that were disowned */
     uint64_t hits, misses, joins, evictions, ahead_started, ahead_refused, failed;
 };
 

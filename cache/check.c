@@ -31,8 +31,10 @@ static const char *check_block(const struct cache *c, const struct cache_block *
         return "a dropped block that nobody pins was not freed";
     if (b->state != BLOCK_FETCHING && !list_is_empty(&b->waiters))
         return "somebody waits for a block that is not being fetched";
-    if (b->state == BLOCK_FETCHING && b->pins > 0)
-        return "a block is pinned before it is ready";
+    if (b->state == BLOCK_FETCHING && b->answered_now > b->answered)
+        return "a block does not know what was answered out of it";
+    if (b->state == BLOCK_FETCHING && b->answered_now && b->info.len <= b->answered_now)
+        return "the last byte of a segment was answered early";
     if (b->state != BLOCK_FETCHING && (uint64_t)b->info.len > bytes)
         return "a block is larger than its memory";
 

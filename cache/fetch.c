@@ -125,16 +125,18 @@ static int fetch_begin(struct segment_fetch *f, const struct segment_info *info)
 
     cache_work_init(&w);
     pthread_mutex_lock(&c->lock);
+    cache_early_rebegin(b);
     b->lacked = 0;
     b->too_big = info->len > CACHE_SEGMENT_MAX || chunks > c->slab.count;
     if (b->too_big) {
         rc = -ENOSPC;
-    } else if (!fit(c, b, chunks)) {
+    } else if (b->pins > 0 || !fit(c, b, chunks)) { /* pinned: somebody reads what came before */
         b->lacked = chunks;
         rc = -ENOSPC;
     } else {
         b->info = *info;
         b->info.name = NULL;
+        b->filled = 0;
         b->begun = true;
         f->dst = b->iov;
         f->ndst = b->niov;
@@ -155,7 +157,7 @@ static struct cache_want *waiter_pop(struct cache_block *b)
 /** Once more, for those who wait or for readahead. Its memory stays reserved. */
 static void fetch_restart(struct cache_block *b, struct cache_work *w)
 {
-    b->begun = b->cancelled = b->stale = b->too_big = false;
+    b->begun = b->cancelled = b->stale = b->too_big = b->ending = false;
     b->lacked = 0;
     fetch_aim(b);
     list_add_tail(&w->send, &b->send);
@@ -176,6 +178,7 @@ static void end_ready(struct cache *c, struct cache_block *b, struct cache_work 
 
         want->block = b;
         want->info = b->info;
+        want->there = b->info.len;
         cache_want_settle(c, want, SEGMENT_DONE, w);
     }
 }
@@ -231,6 +234,39 @@ static bool outlives_timeout(struct cache *c, struct cache_block *b, struct cach
     return !list_is_empty(&b->waiters);
 }
 
+enum ending { END_READY, END_RESTART, END_NO_ROOM, END_FAILED };
+
+static enum ending ending_of(struct cache *c, struct cache_block *b, enum segment_result r,
+                             struct cache_work *w)
+{
+    if (r == SEGMENT_DONE && !b->stale)
+        return END_READY;
+    if ((r == SEGMENT_DONE || (r == SEGMENT_CANCELLED && b->cancelled)) && cache_fetch_is_wanted(b))
+        return END_RESTART;
+    if (r == SEGMENT_TIMEOUT && outlives_timeout(c, b, w))
+        return END_RESTART;
+    return r == SEGMENT_NOSPACE && b->lacked > 0 ? END_NO_ROOM : END_FAILED;
+}
+
+static void fetch_end(struct cache *c, struct cache_block *b, enum segment_result r,
+                      enum ending how, struct cache_work *w)
+{
+    switch (how) {
+    case END_READY:
+        end_ready(c, b, w);
+        return;
+    case END_RESTART:
+        fetch_restart(b, w);
+        return;
+    case END_NO_ROOM:
+        end_no_room(c, b, w);
+        return;
+    case END_FAILED:
+        end_failed(c, b, r == SEGMENT_DONE ? SEGMENT_CANCELLED : r, w);
+        return;
+    }
+}
+
 static void fetch_done(struct segment_fetch *f, enum segment_result r)
 {
     struct cache_block *b = container_of(f, struct cache_block, fetch);
@@ -240,19 +276,17 @@ static void fetch_done(struct segment_fetch *f, enum segment_result r)
     cache_work_init(&w);
     pthread_mutex_lock(&c->lock);
     b->sent = false;
+    b->ending = true;
     if (r == SEGMENT_DONE && !b->begun)
         r = SEGMENT_FAILED; /* a source that brought nothing */
     if (r == SEGMENT_DONE && !b->stale)
-        end_ready(c, b, &w);
-    else if ((r == SEGMENT_DONE || (r == SEGMENT_CANCELLED && b->cancelled)) &&
-             cache_fetch_is_wanted(b))
-        fetch_restart(b, &w);
-    else if (r == SEGMENT_TIMEOUT && outlives_timeout(c, b, &w))
-        fetch_restart(b, &w);
-    else if (r == SEGMENT_NOSPACE && b->lacked > 0)
-        end_no_room(c, b, &w);
-    else
-        end_failed(c, b, r == SEGMENT_DONE ? SEGMENT_CANCELLED : r, &w);
+        r = cache_early_prove(c, b);
+    enum ending how = ending_of(c, b, r, &w);
+    if (b->answered && (how == END_NO_ROOM || how == END_FAILED)) {
+        cache_early_disown(c, b, false);
+        how = ending_of(c, b, r, &w); /* somebody may have come meanwhile */
+    }
+    fetch_end(c, b, r, how, &w);
     cache_line_pump(c, &w);
     if (c->forgetters > 0)
         pthread_cond_broadcast(&c->settled);
@@ -262,6 +296,7 @@ static void fetch_done(struct segment_fetch *f, enum segment_result r)
 
 static const struct segment_fetch_ops fetch_ops = {
     .begin = fetch_begin,
+    .progress = cache_early_progress,
     .done = fetch_done,
 };
 

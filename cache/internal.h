@@ -6,7 +6,8 @@
  *
  *     state      in table  in list           memory            leaves by
  *     FREE       no        pool              none              block_new
- *     FETCHING   yes       fetching          reserved          done(): READY or FREE, or another try
+ *     FETCHING   yes       fetching          reserved          done(): READY or FREE (DOOMED if pinned: only
+ *                                                              by early answers), or another try
  *     READY      yes       policy, fresh or  exact; idle when  eviction, drop: FREE (DOOMED if pinned)
  *                          spent             nobody pins it
  *     DOOMED     no        none              exact             the last unpin: FREE
@@ -115,12 +116,26 @@ struct cache_block {
     uint64_t stream, deadline_us;
     uint64_t ahead_stream; /* whose readahead wants it */
 
+    /* answers before the end: early.c */
+    _Atomic uint32_t
+        filled; /* bytes of this attempt that are in place; written by the source's thread */
+    _Atomic uint32_t
+        call_at;       /* somebody waits for so many; UINT32_MAX: nobody. Written under the lock */
+    uint32_t answered; /* the most bytes that were answered early, in any attempt */
+    uint32_t answered_now; /* in the one under way */
+    uint32_t owed; /* bytes answered in earlier ones, which a sound one must bring again, … */
+    uint64_t owed_hash;            /* … what they were, … */
+    struct segment_info owed_info; /* … and what the article said of itself */
+
     bool sent;      /* handed to the source, done() has not run */
     bool begun;     /* `info` is that of the attempt under way */
     bool cancelled; /* the source was told that nobody wants it */
     bool stale;     /* dropped meanwhile: what comes is not to be believed */
     bool too_big;   /* larger than the budget: never to be had */
     bool ahead;     /* wanted by readahead */
+    bool lied;      /* two attempts that were answered from do not agree */
+    bool unsure;    /* an answer was overwritten before it could be compared */
+    bool ending;    /* done() is running: no more early answers */
     bool fresh;
     bool spent; /* READY, not in the policy: first to go */
 
@@ -193,6 +208,8 @@ bool cache_block_resize(struct cache *c, struct cache_block *b, uint32_t chunks)
 void cache_block_ready(struct cache *c, struct cache_block *b, uint32_t pins);
 void cache_block_pin(struct cache *c, struct cache_block *b);
 void cache_block_unpin(struct cache *c, struct cache_block *b);
+/** For an early answer out of a FETCHING one. */
+void cache_block_pin_early(struct cache *c, struct cache_block *b);
 
 /** Take a READY block out of sight: freed now or with its last pin. */
 void cache_block_drop(struct cache *c, struct cache_block *b);
@@ -236,10 +253,30 @@ void cache_fetch_release(struct cache *c, struct cache_block *b);
 /** Chunks to reserve for an article the NZB says has so many bytes. */
 uint32_t cache_fetch_guess(const struct cache *c, uint32_t bytes);
 
+/** What was answered early is to be proven. */
 static inline bool cache_fetch_is_wanted(const struct cache_block *b)
 {
-    return b->ahead || !list_is_empty(&b->waiters);
+    return b->ahead || b->answered || !list_is_empty(&b->waiters);
 }
+
+/* --- early.c: answers before the end -------------------------------------------------------------- */
+
+/** Answer `w` out of what is there already, pinned. False: it is to wait; when enough has come for it,
+ *  progress answers. */
+bool cache_early_join(struct cache *c, struct cache_block *b, struct cache_want *w);
+
+/** The source's progress(). Without the lock. */
+void cache_early_progress(struct segment_fetch *f, uint32_t bytes);
+
+/** Another attempt is about to overwrite what was answered from: take note of it. */
+void cache_early_rebegin(struct cache_block *b);
+
+/** While done() runs: the article is sound; is it what was answered? DONE, or CORRUPT where not. Lets go of the
+ *  lock meanwhile. */
+enum segment_result cache_early_prove(struct cache *c, struct cache_block *b);
+
+/** While done() runs: nothing is going to prove what was answered, or it was wrong. Likewise. */
+void cache_early_disown(struct cache *c, struct cache_block *b, bool lied);
 
 /* --- read.c: readers and their turn -------------------------------------------------------------- */
 

@@ -93,6 +93,10 @@ static void want_result(struct cache_want *w, enum segment_result r)
 
 static void want_join(struct cache *c, struct cache_want *w, struct cache_block *b)
 {
+    if (cache_early_join(c, b, w)) {
+        want_result(w, SEGMENT_DONE);
+        return;
+    }
     list_add_tail(&b->waiters, &w->link);
     w->phase = WANT_WAITING;
     w->read->left++;
@@ -109,6 +113,7 @@ static void want_take(struct cache *c, struct cache_want *w, const struct plan *
         cache_block_pin(c, b);
         w->block = b;
         w->info = b->info;
+        w->there = b->info.len;
         want_result(w, SEGMENT_DONE);
         c->stats.hits++;
     } else if (b) {

@@ -31,7 +31,17 @@ static int check(struct cache_file *cf, uint32_t i, const struct segment_info *i
     return 0;
 }
 
-static const struct cache_file_ops file_ops = {.describe = describe, .check = check};
+static void disowned(struct cache_file *cf, uint32_t i, const struct segment_info *info, bool lied)
+{
+    struct rig_file *f = container_of(cf, struct rig_file, file);
+
+    if (info->begin != (uint64_t)i * f->part_size)
+        abort();
+    atomic_fetch_add(lied ? &f->lied : &f->unproven, 1);
+}
+
+static const struct cache_file_ops file_ops = {
+    .describe = describe, .check = check, .disowned = disowned};
 
 void rig_file_init(struct rig_file *f, uint64_t id, uint32_t n, uint32_t part_size)
 {
@@ -105,7 +115,7 @@ void rig_read_wait(struct rig_read *r)
     pthread_mutex_unlock(&r->lock);
 }
 
-bool rig_want_is_right(const struct rig_read *r, unsigned k)
+bool rig_early_is_right(const struct rig_read *r, unsigned k)
 {
     const struct cache_want *w = &r->wants[k];
     uint64_t off = (uint64_t)w->i * r->file->part_size;
@@ -114,15 +124,21 @@ bool rig_want_is_right(const struct rig_read *r, unsigned k)
     unsigned n;
 
     if (w->result != SEGMENT_DONE || !w->block || w->info.len != r->file->part_size ||
-        w->info.begin != off)
+        w->info.begin != off || w->there > w->info.len ||
+        (w->there < w->early && w->there < w->info.len))
         return false;
-    n = cache_block_iov(w->block, 0, w->info.len, iov, 64);
+    n = cache_block_iov(w->block, 0, w->there, iov, 64);
     for (unsigned j = 0; j < n; j++) {
         if (!scripted_bytes_match(r->file->seed, off + seen, iov[j].iov_base, iov[j].iov_len))
             return false;
         seen += iov[j].iov_len;
     }
-    return seen == w->info.len;
+    return seen == w->there;
+}
+
+bool rig_want_is_right(const struct rig_read *r, unsigned k)
+{
+    return rig_early_is_right(r, k) && r->wants[k].there == r->wants[k].info.len;
 }
 
 bool rig_read_is_right(const struct rig_read *r)

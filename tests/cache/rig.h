@@ -20,6 +20,7 @@ struct rig_file {
     uint32_t told;       /* the NZB's word on each segment's bytes */
     atomic_bool refuses; /* check() says that it cannot be */
     atomic_uint described, checked;
+    atomic_uint unproven, lied; /* segments disowned: nobody can tell; known to be wrong */
     char (*ids)[SCRIPTED_ID];
 };
 
@@ -47,5 +48,8 @@ void rig_read_wait(struct rig_read *r);
 /** All DONE, pinned, and every byte right. */
 bool rig_read_is_right(const struct rig_read *r);
 bool rig_want_is_right(const struct rig_read *r, unsigned k);
+
+/** The bytes of want `k` that may be looked at are right. */
+bool rig_early_is_right(const struct rig_read *r, unsigned k);
 
 #endif

@@ -62,7 +62,7 @@ static void expect_sound(struct history *h)
 static void expect_right(const struct history *h, const struct rig_read *r)
 {
     for (unsigned j = 0; j < r->read.nwants; j++)
-        expect_that(h, r->wants[j].result != SEGMENT_DONE || rig_want_is_right(r, j),
+        expect_that(h, r->wants[j].result != SEGMENT_DONE || rig_early_is_right(r, j),
                     "a pinned block has wrong bytes");
 }
 
@@ -100,6 +100,8 @@ static void step_start(struct history *h, unsigned k)
     r->read.urgency = (enum urgency)roll(h, 3);
     r->read.stream = roll(h, 3);
     r->read.deadline_us = roll(h, 2) ? now_us + roll(h, 1000) + 1 : 0;
+    for (unsigned j = 0; j < n; j++)
+        r->wants[j].early = roll(h, 2) ? roll(h, r->file->part_size + 2) : 0;
     switch (rig_read_start(r)) {
     case CACHE_READY:
         h->life[k] = HELD;
@@ -240,8 +242,10 @@ static void history_end(struct history *h)
 {
     struct cache_stats s;
 
-    for (unsigned k = 0; k < FILES; k++)
+    for (unsigned k = 0; k < FILES; k++) {
         cache_forget(h->cache, &h->files[k].file);
+        expect_that(h, atomic_load(&h->files[k].lied) == 0, "true bytes are called wrong");
+    }
     expect_sound(h);
     cache_stats(h->cache, &s);
     expect_that(h, s.used == 0 && s.blocks == 0 && s.pinned == 0, "memory was lost");

@@ -51,7 +51,7 @@ static void look_at(struct worker *w, const struct rig_read *r)
         if (r->wants[k].result != SEGMENT_DONE)
             continue;
         w->done++;
-        if (!rig_want_is_right(r, k))
+        if (!rig_early_is_right(r, k))
             w->wrong++;
     }
 }
@@ -66,6 +66,8 @@ static void read_some(struct worker *w, struct rig_file *f)
     r.read.class = roll(w, 3) ? TRAFFIC_STREAMING : TRAFFIC_QUEUE;
     r.read.stream = roll(w, 4);
     r.read.deadline_us = roll(w, 2) ? 1 + roll(w, 1000) : 0;
+    for (unsigned k = 0; k < n; k++)
+        r.wants[k].early = roll(w, 2) ? roll(w, f->part_size + 2) : 0;
     switch (rig_read_start(&r)) {
     case CACHE_TOO_BIG:
         return;
