@@ -54,6 +54,7 @@ struct config_mount {
     bool allow_other;
     bool default_permissions;
     bool direct_io;
+    bool early; /* answer a read while its article is still coming */
     bool missing_zeros;
     enum config_view view;
     unsigned read_timeout_s;

@@ -60,6 +60,7 @@ static const struct config_key mount_keys[] = {
     {"allow_other", OF_CONFIG(mount.allow_other), 0, 0, CONFIG_FLAG},
     {"default_permissions", OF_CONFIG(mount.default_permissions), 0, 0, CONFIG_FLAG},
     {"direct_io", OF_CONFIG(mount.direct_io), 0, 0, CONFIG_FLAG},
+    {"early", OF_CONFIG(mount.early), 0, 0, CONFIG_FLAG},
     {"view", OF_CONFIG(mount.view), 0, 0, CONFIG_VIEW},
     {"missing", OF_CONFIG(mount.missing_zeros), 0, 0, CONFIG_MISSING},
     {"read_timeout", OF_CONFIG(mount.read_timeout_s), 1, 3600, CONFIG_NUMBER},

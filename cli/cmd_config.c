@@ -71,8 +71,9 @@ static void mount_print(const struct config_mount *m)
     printf("[mount]\n");
     id_print("uid", m->uid);
     id_print("gid", m->gid);
-    printf("umask = %03o\nallow_other = %s\ndefault_permissions = %s\ndirect_io = %s\n", m->umask,
-           yes(m->allow_other), yes(m->default_permissions), yes(m->direct_io));
+    printf("umask = %03o\nallow_other = %s\ndefault_permissions = %s\ndirect_io = %s\nearly = %s\n",
+           m->umask, yes(m->allow_other), yes(m->default_permissions), yes(m->direct_io),
+           yes(m->early));
     printf("view = %s\nmissing = %s\nread_timeout = %u\n", views[m->view],
            m->missing_zeros ? "zeros" : "error", m->read_timeout_s);
     size_print("readahead", m->readahead);

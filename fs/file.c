@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One line in so long, however many segments are lost: a dead file has thousands. */
+#define LOST_PERIOD_US (UINT64_C(10) * 1000000)
+
 static void describe(const struct cache_file *c, uint32_t i, struct segment_want *out)
 {
     const void *f = (const char *)c - offsetof(struct fs_file, cache);
@@ -34,13 +37,60 @@ static int check(struct cache_file *c, uint32_t i, const struct segment_info *in
     return -EBADMSG;
 }
 
-static const struct cache_file_ops file_ops = {.describe = describe, .check = check};
+/* Under the lock. Without memory for the bits the segment is only lost until it is asked for again. */
+static void lied_set(struct fs_file *f, uint32_t i)
+{
+    if (!f->lied)
+        f->lied = calloc((size_t)f->posted->nsegments / 8 + 1, 1);
+    if (f->lied)
+        f->lied[i / 8] |= (uint8_t)(1u << (i & 7));
+}
 
-int fs_file_init(struct fs_file *f, const struct nzb_file *posted)
+bool fs_file_lied(const struct fs_file *f, uint32_t i)
+{
+    return f->lied && f->lied[i / 8] >> (i & 7) & 1;
+}
+
+uint32_t fs_file_disowned(struct fs_file *f)
+{
+    pthread_mutex_lock(&f->lock);
+    uint32_t n = f->disowned;
+    pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
+static void disowned(struct cache_file *c, uint32_t i, const struct segment_info *info, bool lied)
+{
+    static struct log_gate gate;
+    struct fs_file *f = container_of(c, struct fs_file, cache);
+    pthread_mutex_lock(&f->lock);
+    f->disowned++;
+    if (lied)
+        lied_set(f, i);
+    pthread_mutex_unlock(&f->lock);
+    fs_disown_add(f->disown, f->ino, info->begin, info->len);
+    if (lied)
+        fs_file_failed(f, i, SEGMENT_CORRUPT);
+    uint64_t count = log_gate_pass(&gate, clock_now_us(), LOST_PERIOD_US);
+    if (count)
+        log_warn("%s: segment %" PRIu32
+                 ": bytes were given out before its article ended, and %s (%" PRIu64
+                 " such segments so far)",
+                 f->posted->name, f->posted->segments[i].number,
+                 lied ? "they were wrong: it cannot be read any more"
+                      : "it never came to a sound end: they are fetched again when they are wanted",
+                 count);
+}
+
+static const struct cache_file_ops file_ops = {
+    .describe = describe, .check = check, .disowned = disowned};
+
+int fs_file_init(struct fs_file *f, const struct nzb_file *posted, struct fs_disown *d)
 {
     static _Atomic uint64_t ids;
     f->cache = (struct cache_file){.id = atomic_fetch_add(&ids, 1) + 1, .ops = &file_ops};
     f->posted = posted;
+    f->disown = d;
     f->size = FS_SIZE_UNKNOWN;
     return -pthread_mutex_init(&f->lock, NULL);
 }
@@ -50,6 +100,7 @@ void fs_file_fini(struct fs_file *f)
     segmap_free(f->map);
     free(f->numbers);
     free(f->lost);
+    free(f->lied);
     free(f->zeros);
     pthread_mutex_destroy(&f->lock);
 }
@@ -82,9 +133,6 @@ out:
     pthread_mutex_unlock(&f->lock);
     return err;
 }
-
-/* One line in so long, however many segments are lost: a dead file has thousands. */
-#define LOST_PERIOD_US (UINT64_C(10) * 1000000)
 
 static void lost_log(const struct fs_file *f, uint32_t i, enum segment_result how)
 {

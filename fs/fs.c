@@ -25,6 +25,7 @@ int fs_new(const struct fs_options *o, struct cache *c, struct fs **out)
     fs->gid = o->mount.gid < 0 ? getgid() : (gid_t)o->mount.gid;
     pthread_mutex_init(&fs->idle, NULL);
     pthread_cond_init(&fs->idle_cond, NULL);
+    fs_disown_init(&fs->disown);
 
     int err = -ENOMEM;
     fs->source = strdup(o->source ? o->source : "nzbfs");
@@ -52,6 +53,7 @@ err3:
 err2:
     free(fs->source);
 err1:
+    fs_disown_fini(&fs->disown);
     pthread_cond_destroy(&fs->idle_cond);
     pthread_mutex_destroy(&fs->idle);
     free(fs);
@@ -77,6 +79,7 @@ void fs_free(struct fs *fs)
     fs_tree_files(fs, forget);
     fs_tree_fini(&fs->tree);
     close(fs->stop_fd);
+    fs_disown_fini(&fs->disown);
     pthread_cond_destroy(&fs->idle_cond);
     pthread_mutex_destroy(&fs->idle);
     free(fs->source);

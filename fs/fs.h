@@ -13,6 +13,9 @@
  *           fs_free() waits for what the cache has under way, so stop the source first.
  * Errors    Of a read: EIO where a segment that it needs is missing or damaged or cannot be had,
  *           ETIMEDOUT when the deadline passed first, EINTR when it was cancelled, ENOMEM.
+ * Early     A read that allows it, within the first mebibyte of a run, is answered with its last byte and not
+ *           with the end of the article. Of a segment of which wrong bytes were given out so no more are: EIO,
+ *           and they leave the kernel's cache.
  * Sizes     Exact, and lazy: no call but fs_read_* costs an article.
  */
 #ifndef FS_FS_H
@@ -112,6 +115,8 @@ struct fs_read {
     uint64_t deadline_us;     /* now + mount.read_timeout_s */
     bool partial; /* what stands before the first bad byte is an answer; else only all of it */
     bool once;    /* the asker keeps it: a segment read in sequence to its end may be forgotten */
+    bool early;   /* near the beginning of a run, bytes will do whose article has not ended: they
+                     may turn out wrong (see Early above) */
     /** Ends the read when fs_read_start() did not. Runs once, on a thread of the source, of the watch, or
      *  of who cancels; with no lock held; not inside fs_read_start(). May call fs_read_end(). */
     void (*done)(struct fs_read *r);

@@ -31,6 +31,8 @@ struct fs_file {
     /* fixed */
     struct cache_file cache;
     const struct nzb_file *posted;
+    struct fs_disown *disown;
+    uint64_t ino; /* set before the first read */
 
     /* any thread */
     _Atomic uint64_t size; /* FS_SIZE_UNKNOWN until an article has told it */
@@ -45,6 +47,8 @@ struct fs_file {
     struct segmap *map; /* NULL until the first read */
     uint32_t *numbers;  /* the segments', as segmap wants them */
     uint8_t *lost;      /* a bit for each segment that no provider has */
+    uint8_t *lied;      /* a bit for each of which wrong bytes were answered; NULL: none */
+    uint32_t disowned;  /* segments of which bytes were answered that could not be stood by */
     struct fs_range *zeros;
     size_t nzeros, zeros_cap;
     struct fs_range stalled;
@@ -53,7 +57,7 @@ struct fs_file {
         learners; /* reads that are learning the map: while there are any, what is lost stays so */
 };
 
-int fs_file_init(struct fs_file *f, const struct nzb_file *posted);
+int fs_file_init(struct fs_file *f, const struct nzb_file *posted, struct fs_disown *d);
 void fs_file_fini(struct fs_file *f);
 
 /** Make the map if there is none yet. 0 or -ENOMEM. */
@@ -62,6 +66,12 @@ int fs_file_load(struct fs_file *f);
 /** Hold what a fetch of segment `i` brought against the map. False: it contradicts it. *grown: by so much
  *  the size that is known has changed; modulo 2^64, for it may shrink. */
 bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *info, uint64_t *grown);
+
+/** Under the file's lock: were wrong bytes of segment `i` answered? Then no more of it are. */
+bool fs_file_lied(const struct fs_file *f, uint32_t i);
+
+/** How many segments there are of which bytes were answered that could not be stood by. */
+uint32_t fs_file_disowned(struct fs_file *f);
 
 /** Segment `i` ended `how`, which is not DONE. */
 void fs_file_failed(struct fs_file *f, uint32_t i, enum segment_result how);
@@ -79,6 +89,31 @@ uint64_t fs_file_deadline(struct fs_file *f, uint64_t now_us, uint64_t begin, ui
 
 /** [begin, end) was shown as zeros. 0 or -ENOMEM. */
 int fs_file_zeroed(struct fs_file *f, uint64_t begin, uint64_t end, uint64_t *fresh);
+
+/* --- disown.c ---------------------------------------------------------------------------------- */
+
+/** Bytes that were answered before their article's end and cannot be stood by leave the kernel's cache: on a
+ *  thread of its own, since the kernel waits for requests of those pages, which others answer. */
+struct fs_disown {
+    /* under lock */
+    pthread_mutex_t lock; /* a leaf */
+    pthread_cond_t wake;
+    struct list entries;
+    bool stop;
+    /* fixed while it runs */
+    pthread_t thread;
+    void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t len);
+    void *arg;
+};
+
+void fs_disown_init(struct fs_disown *d);
+void fs_disown_fini(struct fs_disown *d);
+void fs_disown_add(struct fs_disown *d, uint64_t ino, uint64_t begin, uint64_t len);
+
+/** While it runs `drop` is called for all that is added. 0 or -errno. */
+int fs_disown_start(struct fs_disown *d,
+                    void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t len), void *arg);
+void fs_disown_stop(struct fs_disown *d);
 
 /* --- tree.c ------------------------------------------------------------------------------------ */
 
@@ -210,6 +245,7 @@ struct fs {
 
     struct fs_tree tree;
     struct fs_watch watch;
+    struct fs_disown disown;
 
     /* the owner's */
     struct fs_mount *mounted;

@@ -156,12 +156,25 @@ static void parked_answer(struct fs_mount *m)
     pthread_mutex_unlock(&m->lock);
 }
 
+/* A kernel that has none of it, or no mount any more, is right as well. */
+static void cache_drop_pages(void *arg, uint64_t ino, uint64_t begin, uint64_t len)
+{
+    struct fs_mount *m = arg;
+    int rc = fuse_lowlevel_notify_inval_inode(m->se, ino, (off_t)begin, (off_t)len);
+    if (rc && rc != -ENOENT)
+        log_debug("%s: the kernel keeps its pages: %s", m->point, strerror(-rc));
+}
+
 int fs_loop(struct fs *fs)
 {
     if (!fs->mounted)
         return -ENOTCONN;
-    int err = fs_mount_serve(fs->mounted);
+    int err = fs_disown_start(&fs->disown, cache_drop_pages, fs->mounted);
+    if (err)
+        return err;
+    err = fs_mount_serve(fs->mounted);
     parked_answer(fs->mounted);
+    fs_disown_stop(&fs->disown);
     return err;
 }
 

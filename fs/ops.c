@@ -145,6 +145,7 @@ static struct op *op_new(fuse_req_t req, struct fs_node *n, enum op_kind kind)
         free(op);
         return NULL;
     }
+    op->read->early = m->fs->mount.early;
     op->read->done = on_done;
     op->read->arg = op;
     pthread_mutex_lock(&m->lock);

@@ -17,12 +17,23 @@ static const char zeros[64 << 10];
 
 /* --- plan -------------------------------------------------------------------------------------- */
 
-static int want_add(struct read *r, uint32_t i)
+/* Who reads on and on has what it reads fetched ahead, and can have it proven; it is who has just begun, or
+ * jumped, that waits for each byte. */
+#define EARLY_RUN ((uint64_t)1 << 20)
+
+/* Segment `i`, of which `early` bytes will do where the reader takes unproven ones. */
+static int want_add(struct read *r, uint32_t i, uint32_t early)
 {
-    for (unsigned k = 0; k < r->nwants; k++)
-        if (r->wants[k].i == i)
-            return (int)k;
-    r->wants[r->nwants] = (struct cache_want){.i = i};
+    if (!r->pub.early || r->run > EARLY_RUN)
+        early = 0;
+    for (unsigned k = 0; k < r->nwants; k++) {
+        if (r->wants[k].i != i)
+            continue;
+        if (early > r->wants[k].early)
+            r->wants[k].early = early;
+        return (int)k;
+    }
+    r->wants[r->nwants] = (struct cache_want){.i = i, .early = early};
     return (int)r->nwants++;
 }
 
@@ -59,12 +70,16 @@ static struct segmap_at place_find(struct read *r, uint64_t pos)
 
 static void piece_add(struct read *r, const struct segmap_at *at, uint64_t pos)
 {
+    uint64_t end = at->end < r->end ? at->end : r->end;
+    bool lied = at->place == SEGMAP_HERE && fs_file_lied(r->file, at->i);
     r->pieces[r->npieces++] = (struct read_piece){
         .begin = pos,
-        .end = at->end < r->end ? at->end : r->end,
+        .end = end,
         .from = at->begin,
         .to = at->end,
-        .want = at->place == SEGMAP_HERE ? want_add(r, at->i) : -1,
+        .lied = lied,
+        .want = at->place == SEGMAP_HERE && !lied ? want_add(r, at->i, (uint32_t)(end - at->begin))
+                                                  : -1,
     };
 }
 
@@ -81,7 +96,7 @@ static enum plan plan_pieces(struct read *r, bool *drop)
         struct segmap_at at = place_find(r, pos);
         if (at.place == SEGMAP_ASK || at.place == SEGMAP_DOUBT) {
             *drop = at.place == SEGMAP_DOUBT;
-            r->asked = want_add(r, at.i);
+            r->asked = want_add(r, at.i, 1); /* what its header says is wanted */
             return PLAN_FETCH;
         }
         if (!sized || at.place == SEGMAP_EOF || at.begin > pos || at.end <= pos)
@@ -114,7 +129,7 @@ static bool plan_stands(struct read *r)
         const struct read_piece *p = &r->pieces[k];
         struct segmap_at at = segmap_find(r->file->map, p->begin);
         bool here = at.place == SEGMAP_HERE && p->want >= 0 && at.i == r->wants[p->want].i;
-        bool hole = at.place == SEGMAP_HOLE && p->want < 0;
+        bool hole = p->want < 0 && (at.place == SEGMAP_HOLE || p->lied);
         stands = (here || hole) && at.begin == p->from && at.end == p->to;
     }
     pthread_mutex_unlock(&r->file->lock);
@@ -178,6 +193,18 @@ static void drop_misplaced(struct read *r, bool *wrong)
     }
 }
 
+/* Was a block answered early for less than its piece wants, its place being another than was thought? */
+static bool is_short(const struct read *r)
+{
+    for (unsigned k = 0; k < r->npieces; k++) {
+        const struct read_piece *p = &r->pieces[k];
+        const struct cache_want *w = p->want < 0 ? NULL : &r->wants[p->want];
+        if (w && w->result == SEGMENT_DONE && p->end > w->info.begin + w->there)
+            return true;
+    }
+    return false;
+}
+
 int read_learn(struct read *r, bool *again)
 {
     bool wrong = false;
@@ -195,7 +222,7 @@ int read_learn(struct read *r, bool *again)
     r->sound = plan_stands(r);
     if (r->sound)
         drop_misplaced(r, &wrong);
-    r->sound &= !wrong;
+    r->sound &= !wrong && !is_short(r);
     *again = r->asked >= 0 || !r->sound;
     if (wrong && ++r->lost >= LOST_MOST) {
         err = EIO;
@@ -238,6 +265,8 @@ static int take_piece(struct read *r, const struct read_piece *p)
     const struct cache_want *w = p->want < 0 ? NULL : &r->wants[p->want];
     if (w && w->result == SEGMENT_DONE)
         return take_block(r, p, w);
+    if (p->lied)
+        return EIO;
     if (r->fs->mount.missing_zeros && (!w || w->result == SEGMENT_MISSING))
         return take_zeros(r, p);
     return w && w->result == SEGMENT_TIMEOUT ? ETIMEDOUT : EIO;

@@ -11,6 +11,7 @@
 struct read_piece {
     uint64_t begin, end; /* cut to what is read */
     uint64_t from, to;   /* the whole of the segment, or of the hole */
+    bool lied;           /* wrong bytes of it were answered once: no more are */
     int want;            /* index into wants; -1: a hole */
 };
 

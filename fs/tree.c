@@ -130,7 +130,7 @@ static int file_add(struct fs_tree *t, struct fs_node *dir, const struct fs_orig
                     const struct nzb_file *posted)
 {
     struct fs_file *f = arena_new(&t->arena, struct fs_file);
-    if (!f || fs_file_init(f, posted))
+    if (!f || fs_file_init(f, posted, &container_of(t, struct fs, tree)->disown))
         return -ENOMEM;
     struct fs_node *n = node_add(t, dir, posted->name, o);
     if (!n) {
@@ -138,6 +138,7 @@ static int file_add(struct fs_tree *t, struct fs_node *dir, const struct fs_orig
         return -ENOMEM;
     }
     n->file = f;
+    f->ino = n->ino;
     n->mtime_s = posted->posted_s ? posted->posted_s : o->when_s;
     newest_set(dir, n->mtime_s);
     return 0;

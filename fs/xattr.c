@@ -91,6 +91,13 @@ static bool missing(const struct fs_node *n, struct out *o)
     return true;
 }
 
+static bool disowned(const struct fs_node *n, struct out *o)
+{
+    uint32_t segments = fs_file_disowned(n->file);
+    put_number(o, segments);
+    return segments != 0;
+}
+
 static bool zeroed(const struct fs_node *n, struct out *o)
 {
     uint64_t bytes = n->file->zeroed;
@@ -114,7 +121,7 @@ static const struct xattr {
     {PREFIX "parts", false, parts},     {PREFIX "groups", false, groups},
     {PREFIX "poster", false, poster},   {PREFIX "date", false, date},
     {PREFIX "subject", false, subject}, {PREFIX "missing", false, missing},
-    {PREFIX "zeroed", false, zeroed},
+    {PREFIX "zeroed", false, zeroed},   {PREFIX "disowned", false, disowned},
 };
 
 #define NXATTRS (sizeof(xattrs) / sizeof(xattrs[0]))

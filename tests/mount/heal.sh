@@ -1,6 +1,7 @@
 #!/bin/bash
 # What lacks or is damaged at one provider comes from the next. What none has is an error for the reads that
-# need it, to the byte, and for nothing else.
+# need it, to the byte, and for nothing else. Every byte is proven before it is given out here (early=no); what
+# happens otherwise is early.sh's story.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 skip_unless_fuse
@@ -36,7 +37,7 @@ newsd_say first fault file/film.mkv/16 403
 say "missing and damaged at the first, whole at the second"
 provider first tier=0
 provider second tier=1
-up "$tmp/x.nzb"
+up "$tmp/x.nzb" -o early=no
 same "$film" "$source"
 for ((n = 1; n <= parts; n++)); do
     case $n in
@@ -51,7 +52,7 @@ newsd_say first clear
 newsd_say first fault file/film.mkv/4 close-mid 1
 newsd_say first fault file/film.mkv/9 reset-mid 1
 newsd_say first fault file/film.mkv/21 400 1
-up "$tmp/x.nzb"
+up "$tmp/x.nzb" -o early=no
 same "$film" "$source"
 down
 
@@ -77,7 +78,7 @@ one_hole() { # KIND: what holds for a handle opened after the error has been see
 say "missing at both: EIO there and nowhere else"
 newsd_say first fault "file/film.mkv/$n" 430
 newsd_say second fault "file/film.mkv/$n" 430
-up "$tmp/x.nzb"
+up "$tmp/x.nzb" -o early=no
 # Opened before anyone knew: the kernel fills whole pages, so only those that the part touches are lost.
 exec {before}<"$film" {behind}<"$film"
 reads_badly "$film" $bad $part
@@ -98,7 +99,7 @@ run "$NZBFS" get -c "$conf" "$tmp/x.nzb" -d "$tmp/to"
 down
 
 say "missing at both, with missing=zeros"
-up "$tmp/x.nzb" -o missing=zeros
+up "$tmp/x.nzb" -o early=no,missing=zeros
 cp "$film" "$tmp/copy"
 { range_of "$source" 0 $bad; head -c $part /dev/zero; range_of "$source" $end $((size - end)); } >"$tmp/zeroed"
 same "$tmp/copy" "$tmp/zeroed"
@@ -109,11 +110,11 @@ for kind in bad-crc short no-yend garbage uuencode; do
     say "$kind at both: the same, and never zeros"
     newsd_say first fault "file/film.mkv/$n" "$kind"
     newsd_say second fault "file/film.mkv/$n" "$kind"
-    up "$tmp/x.nzb"
+    up "$tmp/x.nzb" -o early=no
     reads_badly "$film" $bad $part
     one_hole "$kind"
     down
-    up "$tmp/x.nzb" -o missing=zeros
+    up "$tmp/x.nzb" -o early=no,missing=zeros
     reads_badly "$film" $bad $part
     reads_well "$film" $((end / 4096 * 4096 + 4096)) 200000 "$source"
     reads_well "$film" 0 $((bad / 4096 * 4096)) "$source"
@@ -123,10 +124,10 @@ done
 say "missing at one and damaged at the other is damaged, and heals when the post does"
 newsd_say first fault "file/film.mkv/$n" 430
 newsd_say second fault "file/film.mkv/$n" bad-crc
-up "$tmp/x.nzb" -o missing=zeros
+up "$tmp/x.nzb" -o early=no,missing=zeros
 reads_badly "$film" $bad $part
 newsd_say second clear
 down
-up "$tmp/x.nzb"
+up "$tmp/x.nzb" -o early=no
 same "$film" "$source"
 down

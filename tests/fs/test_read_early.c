@@ -1,0 +1,210 @@
+/* Reads that are answered before the article they need has ended. */
+#include "tests/fs/reading.h"
+
+#include "tests/lib/scripted_article.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct fs_read *early_reading(uint64_t off, uint32_t len)
+{
+    struct fs_read *r = reading(off, len);
+    r->early = true;
+    return r;
+}
+
+static struct segment_fetch *oldest(void)
+{
+    struct segment_fetch *f = scripted_source_nth(rig_source(rig), 0);
+    ck_assert_msg(f != NULL, "nothing is asked for");
+    return f;
+}
+
+/* The oldest fetch begins, or begins again, and brings `len` bytes. */
+static struct segment_fetch *bring(size_t len)
+{
+    struct segment_fetch *f = oldest();
+    ck_assert_int_eq(scripted_source_begin(rig_source(rig), f, NULL), 0);
+    scripted_source_bring(rig_source(rig), f, len);
+    return f;
+}
+
+static void end_well(struct segment_fetch *f)
+{
+    scripted_source_bring(rig_source(rig), f, SIZE_MAX);
+    scripted_source_end(rig_source(rig), f, SEGMENT_DONE);
+}
+
+static void expect_xattr(const char *name, const char *value)
+{
+    char got[32] = "";
+    int n = fs_xattr_get(rig_fs(rig), film, name, got, sizeof(got) - 1);
+    if (!value) {
+        ck_assert_int_eq(n, -ENODATA);
+        return;
+    }
+    ck_assert_int_eq(n, (int)strlen(value));
+    ck_assert_str_eq(got, value);
+}
+
+START_TEST(the_size_is_known_when_the_first_article_has_begun)
+{
+    struct fs_read *r = early_reading(0, 0);
+    ck_assert(!fs_read_start(r));
+    struct segment_fetch *f = bring(1);
+    ck_assert_uint_eq(ends, 1);
+    ck_assert_int_eq(r->err, 0);
+    ck_assert_uint_eq(r->size, uniform.size);
+    fs_read_end(r);
+    ck_assert_uint_eq(size_now(), uniform.size);
+    end_well(f);
+}
+END_TEST
+
+START_TEST(a_read_of_a_cold_file_ends_with_its_last_byte)
+{
+    struct fs_read *r = early_reading(200, 1000);
+    ck_assert(!fs_read_start(r));
+    struct segment_fetch *f = bring(1199);
+    ck_assert_uint_eq(ends, 0);
+    scripted_source_bring(rig_source(rig), f, 1);
+    ck_assert_uint_eq(ends, 1);
+    expect_bytes(r, 200, 1000);
+    end_well(f);
+    ck_assert_uint_eq(rig_asked(rig), 1);
+    expect_xattr("user.nzbfs.disowned", NULL);
+}
+END_TEST
+
+START_TEST(who_does_not_allow_it_or_has_read_on_for_long_gets_proven_bytes)
+{
+    struct fs_handle *h = fs_handle_open(rig_fs(rig), film);
+    struct fs_read *r = reading(200, 1000);
+    ck_assert(!fs_read_start(r));
+    struct segment_fetch *f = bring(SIZE_MAX);
+    ck_assert_uint_eq(ends, 0);
+    end_well(f);
+    ck_assert_uint_eq(ends, 1);
+    expect_bytes(r, 200, 1000);
+
+    static const struct rig_file large = {
+        .name = "large", .seed = SEED, .size = 3000000, .part_size = 500000};
+    fs_handle_close(h);
+    teardown();
+    rig_of(&large, (struct config_mount){.readahead = 0}, 0);
+    h = fs_handle_open(rig_fs(rig), film);
+    for (uint64_t off = 0; off < 1250000; off += 250000) {
+        r = early_reading(off, 250000);
+        r->handle = h;
+        fs_read_end(read_over(r));
+    }
+    r = early_reading(1500000, 1000);
+    r->handle = h;
+    ck_assert(!fs_read_start(r));
+    f = bring(SIZE_MAX);
+    ck_assert_uint_eq(ends, 0);
+    end_well(f);
+    expect_bytes(r, 1500000, 1000);
+    fs_handle_close(h);
+}
+END_TEST
+
+START_TEST(a_read_over_a_boundary_has_the_end_of_one_proven_and_the_other_early)
+{
+    fs_read_end(read_over(reading(0, 0)));
+    struct fs_read *r = early_reading(2 * PART - 100, 300);
+    ck_assert(!fs_read_start(r));
+    struct segment_fetch *first = bring(SIZE_MAX);
+    struct segment_fetch *second = scripted_source_nth(rig_source(rig), 1);
+    ck_assert_int_eq(scripted_source_begin(rig_source(rig), second, NULL), 0);
+    scripted_source_bring(rig_source(rig), second, 200);
+    ck_assert_uint_eq(ends, 0);
+    scripted_source_end(rig_source(rig), first, SEGMENT_DONE);
+    ck_assert_uint_eq(ends, 1);
+    expect_bytes(r, 2 * PART - 100, 300);
+    end_well(second);
+}
+END_TEST
+
+START_TEST(a_segment_of_which_wrong_bytes_were_read_is_never_read_again)
+{
+    fs_read_end(read_over(reading(0, 0)));
+    struct fs_read *r = early_reading(3 * PART, 500);
+    ck_assert(!fs_read_start(r));
+    struct segment_fetch *f = oldest();
+    scripted_source_spoil(rig_source(rig), f, true);
+    bring(500);
+    ck_assert_uint_eq(ends, 1);
+    ck_assert_int_eq(r->err, 0);
+    fs_read_end(r);
+    scripted_source_spoil(rig_source(rig), f, false);
+    end_well(bring(0)); /* its CRC was wrong: another provider, where it is right */
+    expect_xattr("user.nzbfs.disowned", "1");
+    expect_xattr("user.nzbfs.missing", "1");
+    for (unsigned k = 0; k < 3; k++) {
+        expect_error(read_over(early_reading(3 * PART + k * 700, 500)), EIO);
+        fake_now_us += UINT64_C(3600) * 1000000;
+    }
+    expect_bytes(read_over(reading(4 * PART, 500)), 4 * PART, 500);
+}
+END_TEST
+
+START_TEST(a_segment_that_never_came_to_its_end_is_fetched_again)
+{
+    fs_read_end(read_over(reading(0, 0)));
+    struct fs_read *r = early_reading(3 * PART, 500);
+    ck_assert(!fs_read_start(r));
+    struct segment_fetch *f = bring(500);
+    expect_bytes(r, 3 * PART, 500);
+    scripted_source_end(rig_source(rig), f, SEGMENT_FAILED);
+    expect_xattr("user.nzbfs.disowned", "1");
+    expect_bytes(read_over(early_reading(3 * PART, 500)), 3 * PART, 500);
+    ck_assert_uint_eq(rig_asked(rig), 3);
+}
+END_TEST
+
+/* The place of a part is guessed before its article has said it, and the guess may be wrong. */
+START_TEST(a_wrong_guess_of_the_place_never_shows_bytes_that_have_not_come)
+{
+    static const uint32_t steps[] = {50, 333, 2000, 9999};
+    uint64_t dice = 1;
+    for (unsigned s = 0; s < sizeof(steps) / sizeof(steps[0]); s++) {
+        teardown();
+        rig_of(&uneven, (struct config_mount){.readahead = 0}, 0);
+        for (unsigned k = 0; k < 40; k++) {
+            dice = dice * 6364136223846793005u + 1442695040888963407u;
+            uint64_t off = (dice >> 33) % uneven.size;
+            uint32_t len = (uint32_t)(dice >> 20) % 3000 + 1;
+            size_t left = uneven.size - off;
+            struct fs_read *r = early_reading(off, len);
+            bool over = fs_read_start(r);
+            while (!over && !ends) {
+                struct segment_fetch *f = bring(0);
+                for (uint64_t n = 0, before = 1; !ends && n != before;) {
+                    before = n;
+                    scripted_source_bring(rig_source(rig), f, steps[s]);
+                    n = scripted_source_look(rig_source(rig), f).brought;
+                }
+                end_well(f);
+            }
+            expect_bytes(r, off, len < left ? len : left);
+            rig_serve_all(rig);
+        }
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("fs/read_early");
+    TCase *t = tcase_create("early");
+    tcase_add_test(t, the_size_is_known_when_the_first_article_has_begun);
+    tcase_add_test(t, a_read_of_a_cold_file_ends_with_its_last_byte);
+    tcase_add_test(t, who_does_not_allow_it_or_has_read_on_for_long_gets_proven_bytes);
+    tcase_add_test(t, a_read_over_a_boundary_has_the_end_of_one_proven_and_the_other_early);
+    tcase_add_test(t, a_segment_of_which_wrong_bytes_were_read_is_never_read_again);
+    tcase_add_test(t, a_segment_that_never_came_to_its_end_is_fetched_again);
+    tcase_add_test(t, a_wrong_guess_of_the_place_never_shows_bytes_that_have_not_come);
+    return reading_main(s, t);
+}
