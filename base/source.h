@@ -6,10 +6,10 @@
  *
  * Words     A *segment* is one numbered piece of a file in an NZB, posted as one *article*. Its
  *           article carries one *yEnc part*, which says itself which bytes of the file it holds.
- * Order     fetch → (begin → progress*)* → done. begin() runs once for each attempt whose article shows a usable
+ * Order     fetch → (moved → begin → progress*)* → done. begin() runs once for each attempt whose article shows a usable
  *           yEnc header (a corrupt attempt is followed by another, at another provider); done() runs
  *           exactly once, after the last begin().
- * Threads   fetch, promote and cancel: any. begin, progress and done run on a thread of the source, never
+ * Threads   fetch, promote and cancel: any. moved, begin, progress and done run on a thread of the source, never
  *           inside fetch, promote or cancel, with no lock of the source held.
  */
 #ifndef BASE_SOURCE_H
@@ -70,7 +70,16 @@ struct segment_want {
 
 struct segment_fetch;
 
+/** Where a fetch is between fetch() and begin(), for those who tell a reader why he waits. */
+enum segment_stage {
+    SEGMENT_QUEUED, /* on no connection: as it begins, and again after an attempt that was not the last */
+    SEGMENT_SENT, /* a provider has been asked; its answer has not begun */
+};
+
 struct segment_fetch_ops {
+    /** The fetch has come to another stage. `provider`: of SENT, its name, lent until the source ends; else
+     *  NULL. NULL: nobody asks. */
+    void (*moved)(struct segment_fetch *f, enum segment_stage stage, const char *provider);
     /** The header is known: set f->dst and f->ndst to at least info->len bytes of room.
      *  0: go on. -ENOSPC: no room; the fetch ends SEGMENT_NOSPACE. -EBADMSG: this cannot be the
      *  segment that was asked for; the attempt counts as corrupt and another provider is asked. */
@@ -91,6 +100,13 @@ struct segment_fetch {
     unsigned ndst;
     uint64_t handle; /* the source's own */
 };
+
+static inline void segment_moved(struct segment_fetch *f, enum segment_stage stage,
+                                 const char *provider)
+{
+    if (f->ops->moved)
+        f->ops->moved(f, stage, provider);
+}
 
 struct source;
 

@@ -168,6 +168,8 @@ struct cache_block *cache_block_new(struct cache *c, struct cache_file *f, uint3
     b->sent = b->begun = b->cancelled = b->stale = b->too_big = b->ahead = b->fresh = b->spent =
         b->lied = b->unsure = b->ending = false;
     b->filled = b->answered = b->answered_now = b->owed = 0;
+    b->npast = 0;
+    cache_waits_stage(c, b, CACHE_WAITS_CONNECTION, NULL);
     b->call_at = UINT32_MAX;
     b->entry = (struct cache_policy_entry){.key = b->key};
     list_init(&b->entry.link);

@@ -75,6 +75,29 @@ void cache_free(struct cache *c);
 
 /* --- reading ----------------------------------------------------------------------------------- */
 
+/** What a read that is not answered at once waits for. */
+enum cache_stage {
+    CACHE_WAITS_MEMORY,     /* its turn: what it wants does not fit beside what is in use */
+    CACHE_WAITS_CONNECTION, /* a connection that may be used for it */
+    CACHE_WAITS_ANSWER,     /* a provider has been asked: the beginning of its article */
+    CACHE_WAITS_BYTES,      /* as many bytes of the article as it needs, or its end */
+};
+#define CACHE_STAGES 4
+#define CACHE_SPANS  8
+
+/** How a wait went, from its beginning to its end without a gap. Where a read waited for several segments: what
+ *  the last of them to arrive was about. */
+struct cache_waits {
+    uint64_t since_us; /* 0: it has not waited */
+    unsigned n;
+    struct cache_span {
+        uint64_t until_us;
+        const char
+            *provider; /* ANSWER and BYTES: whose; as moved() of the source said it, or NULL */
+        enum cache_stage stage;
+    } spans[CACHE_SPANS];
+};
+
 /** One block of a read. */
 struct cache_want {
     uint32_t i;     /* in: which segment */
@@ -106,6 +129,9 @@ struct cache_read {
     void (*ready)(struct cache_read *r);
     struct cache_want *wants; /* distinct segments */
     unsigned nwants;
+    /** How it waits is added here; several reads, one after the other, may tell one story. Lent like the read,
+     *  and the asker's to look at once `ready` runs or cancel has returned true. NULL: nobody asks. */
+    struct cache_waits *waits;
 
     struct list link; /* the cache's own, from here on */
     unsigned left;
@@ -166,5 +192,18 @@ struct cache_stats {
 };
 
 void cache_stats(struct cache *c, struct cache_stats *out);
+
+/** What one stream waits for now, and what is there ahead of it. */
+struct cache_look {
+    uint64_t stream;  /* in */
+    unsigned waiting; /* out: reads that wait and whose `waits` somebody wants; */
+    enum cache_stage stage;
+    const char *provider;
+    uint64_t since_us;      /* the first of them waits for that, since then */
+    uint64_t ready, coming; /* bytes that were fetched ahead and are not read; asked for */
+};
+
+/** `looks` are in the order of their streams, and zero but for them. */
+void cache_looks(struct cache *c, struct cache_look *looks, size_t n);
 
 #endif

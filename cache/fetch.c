@@ -138,6 +138,7 @@ static int fetch_begin(struct segment_fetch *f, const struct segment_info *info)
         b->info.name = NULL;
         b->filled = 0;
         b->begun = true;
+        cache_waits_stage(c, b, CACHE_WAITS_BYTES, b->past[b->npast - 1].provider);
         f->dst = b->iov;
         f->ndst = b->niov;
         cache_line_pump(c, &w);
@@ -159,6 +160,7 @@ static void fetch_restart(struct cache_block *b, struct cache_work *w)
 {
     b->begun = b->cancelled = b->stale = b->too_big = b->ending = false;
     b->lacked = 0;
+    cache_waits_stage(b->cache, b, CACHE_WAITS_CONNECTION, NULL);
     fetch_aim(b);
     list_add_tail(&w->send, &b->send);
 }
@@ -205,6 +207,8 @@ static void end_no_room(struct cache *c, struct cache_block *b, struct cache_wor
 
     list_init(&waiters);
     list_splice(&waiters, &b->waiters);
+    list_for_each(it, &waiters)
+        cache_waits_for(c, container_of(it, struct cache_want, link)->read, b);
     cache_block_free(c, b);
     /* From the last to the first: each goes to the head of the line. */
     while (!list_is_empty(&waiters)) {
@@ -297,6 +301,7 @@ static void fetch_done(struct segment_fetch *f, enum segment_result r)
 static const struct segment_fetch_ops fetch_ops = {
     .begin = fetch_begin,
     .progress = cache_early_progress,
+    .moved = cache_waits_moved,
     .done = fetch_done,
 };
 

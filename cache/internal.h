@@ -89,7 +89,15 @@ enum block_state { BLOCK_FREE, BLOCK_FETCHING, BLOCK_READY, BLOCK_DOOMED };
 enum read_state { READ_NONE, READ_WAITING, READ_PENDING, READ_OVER };
 enum want_phase { WANT_OPEN, WANT_WAITING, WANT_HAS };
 
+#define BLOCK_PAST 5  /* stages remembered: two attempts, or nearly */
 #define BLOCK_RUNS 32 /* runs kept in the descriptor: 1 MiB in the worst case */
+
+/** What its waiters have waited for from `at_us` on. */
+struct cache_past {
+    uint64_t at_us;
+    const char *provider;
+    enum cache_stage stage;
+};
 
 struct cache_block {
     struct segment_fetch fetch; /* the source's while `sent` */
@@ -126,6 +134,10 @@ struct cache_block {
     uint32_t owed; /* bytes answered in earlier ones, which a sound one must bring again, … */
     uint64_t owed_hash;            /* … what they were, … */
     struct segment_info owed_info; /* … and what the article said of itself */
+
+    /* what there is to wait for: waits.c */
+    unsigned npast;
+    struct cache_past past[BLOCK_PAST];
 
     bool sent;      /* handed to the source, done() has not run */
     bool begun;     /* `info` is that of the attempt under way */
@@ -277,6 +289,24 @@ enum segment_result cache_early_prove(struct cache *c, struct cache_block *b);
 
 /** While done() runs: nothing is going to prove what was answered, or it was wrong. Likewise. */
 void cache_early_disown(struct cache *c, struct cache_block *b, bool lied);
+
+/* --- waits.c: what readers wait for --------------------------------------------------------------- */
+
+/** From now on this is what there is to wait for. */
+void cache_waits_stage(struct cache *c, struct cache_block *b, enum cache_stage stage,
+                       const char *provider);
+
+/** The source's moved(). Without the lock. */
+void cache_waits_moved(struct segment_fetch *f, enum segment_stage stage, const char *provider);
+
+/** It has to wait: in a line, or for its blocks. */
+void cache_waits_join(struct cache *c, struct cache_read *r);
+/** It leaves its line. */
+void cache_waits_admit(struct cache *c, struct cache_read *r);
+/** It waits no longer, and `b` (or NULL) was the last that it waited for. */
+void cache_waits_for(struct cache *c, struct cache_read *r, const struct cache_block *b);
+/** It is about to be cancelled. */
+void cache_waits_cancel(struct cache *c, struct cache_read *r);
 
 /* --- read.c: readers and their turn -------------------------------------------------------------- */
 

@@ -168,6 +168,7 @@ static void read_admit(struct cache *c, struct cache_read *r, const struct plan 
         return;
     }
     r->state = READ_PENDING;
+    cache_waits_join(c, r);
     list_add_tail(&c->pending, &r->link);
 }
 
@@ -192,6 +193,7 @@ static void line_join(struct cache *c, struct cache_read *r, bool in_front)
     struct list *line = &c->line[line_of(r)];
 
     r->state = READ_WAITING;
+    cache_waits_join(c, r);
     if (in_front)
         list_add(line, &r->link);
     else
@@ -256,6 +258,7 @@ void cache_line_pump(struct cache *c, struct cache_work *w)
             return;
         }
         line_leave(c, r);
+        cache_waits_admit(c, r);
         if (line == 1 || list_is_empty(&c->line[1]))
             c->overtakes = 0;
         else if (r->rounds == 0) /* else it is a turn that was counted already */
@@ -283,11 +286,11 @@ void cache_want_settle(struct cache *c, struct cache_want *want, enum segment_re
 {
     struct cache_read *r = want->read;
 
-    (void)c;
     want_result(want, result);
     assert(r->state == READ_PENDING && r->left > 0);
     if (--r->left > 0)
         return;
+    cache_waits_for(c, r, cache_block_find(c, r->file->id, want->i));
     r->state = READ_OVER;
     list_del(&r->link);
     list_add_tail(&w->ready, &r->link);
@@ -439,6 +442,7 @@ bool cache_read_cancel(struct cache *c, struct cache_read *r)
     pthread_mutex_lock(&c->lock);
     in_time = r->state == READ_WAITING || r->state == READ_PENDING;
     if (in_time) {
+        cache_waits_cancel(c, r);
         if (r->state == READ_WAITING)
             line_leave(c, r);
         else

@@ -95,8 +95,9 @@ void nntp_conn_end(struct nntp_conn *c, enum qos_gone why, bool seen, const char
     socket_close(c);
     out_wipe(c);
     list_del(&c->on_loop);
-    while (list_pop(&c->exchanges)) {
-    }
+    struct list *e;
+    while ((e = list_pop(&c->exchanges)))
+        segment_moved(container_of(e, struct nntp_exchange, link)->f, SEGMENT_QUEUED, NULL);
     c->hooks->gone(c, why, seen, text);
     c->bury = (struct nntp_task){.run = run_bury};
     nntp_loop_post(c->loop, &c->bury);

@@ -50,6 +50,7 @@ struct nntp_lane {
 };
 
 struct nntp_provider {
+    char name[64];          /* fixed once it is known: who was told it may keep it */
     struct nntp_site *site; /* under lock; a connection has its own count */
     struct nntp_counters counters;
     bool was_up; /* under lock */

@@ -285,8 +285,10 @@ static void conn_done(struct nntp_conn *c, struct nntp_exchange *x)
 {
     struct nntp_pool *p = c->owner;
     struct nntp_op *op = container_of(x, struct nntp_op, x);
-    qos_time now = nntp_orders_lock(p);
 
+    if (x->outcome != QOS_OK)
+        segment_moved(x->f, SEGMENT_QUEUED, NULL);
+    qos_time now = nntp_orders_lock(p);
     qos_op_done(p->qos, now, op->id, x->outcome, x->bytes);
     nntp_orders_unlock(p, now);
 }
@@ -412,14 +414,16 @@ static struct nntp_op *next_running(struct nntp_lane *lane)
 
 /* Another configuration has replaced the site: the operation goes to a connection to the new one. It is we who
  * close it: that is no fault of the operation or the provider, even where nothing was ever answered. */
-static void op_start(struct nntp_op *op)
+static void op_start(const struct nntp_pool *p, struct nntp_op *op)
 {
     struct nntp_conn *c = op->conn;
 
-    if (atomic_load(&c->site->retired) && list_is_empty(&c->exchanges))
+    if (atomic_load(&c->site->retired) && list_is_empty(&c->exchanges)) {
         nntp_conn_end(c, QOS_GONE_CLOSED, false, "its configuration has changed");
-    else
-        nntp_conn_start(c, &op->x);
+        return;
+    }
+    segment_moved(op->x.f, SEGMENT_SENT, p->providers[c->provider].name);
+    nntp_conn_start(c, &op->x);
 }
 
 static void lane_ops(struct nntp_lane *lane)
@@ -432,7 +436,7 @@ static void lane_ops(struct nntp_lane *lane)
     list_init(&spent);
     while ((op = next_running(lane))) {
         if (op->kind == NNTP_MAIL_START) {
-            op_start(op);
+            op_start(p, op);
             continue;
         }
         struct segment_fetch *f = op->x.f;

@@ -269,7 +269,10 @@ static void plan_adopt(struct nntp_pool *p, struct plan *plan)
         p->providers[k].site = plan->site[k];
         p->providers[k].was_up = false;
         plan->site[k] = old;
-        if (old)
+        if (!old)
+            snprintf(p->providers[k].name, sizeof(p->providers[k].name), "%s",
+                     p->providers[k].site->name);
+        else
             atomic_store(&old->retired, true);
     }
     p->nproviders = plan->n;

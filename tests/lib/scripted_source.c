@@ -224,6 +224,11 @@ static size_t room(const struct segment_fetch *f)
     return sum;
 }
 
+void scripted_source_move(struct segment_fetch *f, const char *provider)
+{
+    segment_moved(f, provider ? SEGMENT_SENT : SEGMENT_QUEUED, provider);
+}
+
 int scripted_source_begin(struct scripted_source *s, struct segment_fetch *f,
                           const struct segment_info *info)
 {

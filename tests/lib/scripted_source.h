@@ -47,6 +47,9 @@ struct scripted_fetch {
 struct scripted_fetch scripted_source_look(struct scripted_source *s,
                                            const struct segment_fetch *f);
 
+/** It is asked of `provider`, or back in the queue where that is NULL. */
+void scripted_source_move(struct segment_fetch *f, const char *provider);
+
 /** Its article says `info` (NULL: what its message-id says). Returns what begin() returned. */
 int scripted_source_begin(struct scripted_source *s, struct segment_fetch *f,
                           const struct segment_info *info);
