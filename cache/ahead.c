@@ -124,14 +124,24 @@ enum cache_ahead cache_ahead(struct cache *c, struct cache_file *f, uint32_t i,
     return answer;
 }
 
-void cache_ahead_drop(struct cache *c, struct cache_file *f, uint64_t stream)
+static bool is_kept(const struct cache_block *b, const struct cache_range *keep, unsigned nkeep)
+{
+    for (unsigned k = 0; k < nkeep; k++)
+        if (b->i >= keep[k].first && b->i < keep[k].end)
+            return true;
+    return false;
+}
+
+void cache_ahead_keep(struct cache *c, struct cache_file *f, uint64_t stream,
+                      const struct cache_range *keep, unsigned nkeep)
 {
     pthread_mutex_lock(&c->lock);
     list_for_each(it, &c->fetching)
     {
         struct cache_block *b = container_of(it, struct cache_block, link);
 
-        if (b->file_id == f->id && b->ahead && b->ahead_stream == stream) {
+        if (b->file_id == f->id && b->ahead && b->ahead_stream == stream &&
+            !is_kept(b, keep, nkeep)) {
             b->ahead = false;
             cache_fetch_release(c, b);
         }
@@ -140,8 +150,13 @@ void cache_ahead_drop(struct cache *c, struct cache_file *f, uint64_t stream)
     {
         struct cache_block *b = container_of(it, struct cache_block, link);
 
-        if (b->file_id == f->id && b->ahead_stream == stream)
+        if (b->file_id == f->id && b->ahead_stream == stream && !is_kept(b, keep, nkeep))
             cache_block_unfresh(c, b);
     }
     pthread_mutex_unlock(&c->lock);
+}
+
+void cache_ahead_drop(struct cache *c, struct cache_file *f, uint64_t stream)
+{
+    cache_ahead_keep(c, f, stream, NULL, 0);
 }

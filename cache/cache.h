@@ -174,6 +174,18 @@ enum cache_ahead cache_ahead(struct cache *c, struct cache_file *f, uint32_t i,
 /** Withdraw what was asked ahead for `stream` and nobody waits for; what is on the wire goes on. */
 void cache_ahead_drop(struct cache *c, struct cache_file *f, uint64_t stream);
 
+/** Segments [first, end) of a file. */
+struct cache_range {
+    uint32_t first, end;
+};
+
+/** The same, but for what lies in one of these ranges. */
+void cache_ahead_keep(struct cache *c, struct cache_file *f, uint64_t stream,
+                      const struct cache_range *keep, unsigned nkeep);
+
+/** From asking a provider for an article to its end: the least of late; 0: not known yet. */
+uint64_t cache_latency_us(struct cache *c);
+
 /* --- upkeep ------------------------------------------------------------------------------------ */
 
 /** Forget what is held of segment `i` (a wrong article, a failure remembered). A pinned block stays

@@ -171,6 +171,7 @@ static void end_ready(struct cache *c, struct cache_block *b, struct cache_work 
     struct list *l;
     uint32_t pins = 0;
 
+    cache_waits_done(c, b);
     list_init(&waiters);
     list_splice(&waiters, &b->waiters);
     list_for_each(it, &waiters) pins++;

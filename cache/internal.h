@@ -192,6 +192,9 @@ struct cache {
     unsigned overtakes; /* turns line 0 has had while line 1 waited */
     unsigned passes;    /* hits let through while the head of the line waited */
 
+    uint64_t latency_us, latency_last_us; /* of an article: the least of this spell, of the last one */
+    unsigned latency_n;
+
     struct cache_stats stats; /* the counters; the rest is filled in by cache_stats() */
 };
 
@@ -298,6 +301,9 @@ void cache_waits_stage(struct cache *c, struct cache_block *b, enum cache_stage 
 
 /** The source's moved(). Without the lock. */
 void cache_waits_moved(struct segment_fetch *f, enum segment_stage stage, const char *provider);
+
+/** Its article has come: how long did that take since a provider was asked? */
+void cache_waits_done(struct cache *c, const struct cache_block *b);
 
 /** It has to wait: in a line, or for its blocks. */
 void cache_waits_join(struct cache *c, struct cache_read *r);
