@@ -98,6 +98,10 @@ struct fs_handle *fs_handle_open(struct fs *fs, struct fs_node *file);
 /** Withdraws its readahead. No read that names it may be under way: over, and fs_read_start() returned. */
 void fs_handle_close(struct fs_handle *h);
 
+/** Its reader only looks around (`scan`): nothing is read ahead until it is told otherwise. Or it may well
+ *  do (`wary`): not before it has read a long stretch. */
+void fs_handle_scan(struct fs_handle *h, bool scan, bool wary);
+
 /* --- reading ----------------------------------------------------------------------------------- */
 
 #define FS_READ_MOST ((uint32_t)1 << 20)

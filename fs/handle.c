@@ -1,4 +1,4 @@
-/* handle — an open file: the window that is fetched ahead of its reader.
+/* handle — an open file: what is fetched ahead of its reader.
  *
  * qos_stream says which bytes; here they become segments, as far as there is room: no handle has more than
  * its share of half the cache asked for and unread, so that readahead never crowds out what is read now. */
@@ -9,9 +9,6 @@
 
 /* A handle may always be this far ahead, however many there are: a segment or two. */
 #define SHARE_LEAST ((uint64_t)2 << 20)
-
-/* Reads of one run that the kernel sends in parallel are no further apart than this. */
-#define NEARBY      ((uint64_t)512 << 10)
 
 /* Segments asked for by one read, at most: a file of tiny ones must not keep its reader busy. */
 #define BATCH       256
@@ -24,8 +21,7 @@ struct fs_handle *fs_handle_open(struct fs *fs, struct fs_node *file)
     h->fs = fs;
     h->node = file;
     h->stream = atomic_fetch_add(&fs->streams, 1) + 1;
-    uint64_t most = fs->mount.readahead < fs->ahead_most ? fs->mount.readahead : fs->ahead_most;
-    qos_stream_init(&h->window, most);
+    qos_stream_init(&h->window, 0);
     pthread_mutex_init(&h->lock, NULL);
     atomic_fetch_add(&fs->handles, 1);
     return h;
@@ -43,111 +39,160 @@ void fs_handle_close(struct fs_handle *h)
     free(h);
 }
 
-/* Under the lock. */
-static void charge_set(struct fs_handle *h, uint64_t charge)
+void fs_handle_scan(struct fs_handle *h, bool scan, bool wary)
 {
+    pthread_mutex_lock(&h->lock);
+    h->window.scan = scan;
+    h->window.wary = wary;
+    pthread_mutex_unlock(&h->lock);
+}
+
+/* Under the lock. */
+static void charge_set(struct fs_handle *h)
+{
+    uint64_t charge = qos_stream_ahead(&h->window);
     atomic_fetch_add(&h->fs->ahead_bytes, charge - h->charge);
     h->charge = charge;
 }
 
-/* Under the lock: may more be asked for? The share is a matter of fairness, so numbers may be a moment old. */
-static bool has_room(const struct fs_handle *h)
+/* Under the lock: how much may be asked for and unread. The share is a matter of fairness, so numbers may be a
+ * moment old. */
+static uint64_t most(const struct fs_handle *h)
 {
-    uint64_t handles = atomic_load_explicit(&h->fs->handles, memory_order_relaxed);
-    uint64_t share = h->fs->ahead_most / (handles ? handles : 1);
+    struct fs *fs = h->fs;
+    uint64_t handles = atomic_load_explicit(&fs->handles, memory_order_relaxed);
+    uint64_t all = atomic_load_explicit(&fs->ahead_bytes, memory_order_relaxed);
+    uint64_t share = fs->ahead_most / (handles ? handles : 1);
+    uint64_t others = all > h->charge ? all - h->charge : 0;
+    uint64_t left = fs->ahead_most > others ? fs->ahead_most - others : 0;
     if (share < SHARE_LEAST)
         share = SHARE_LEAST;
-    return h->charge < share && h->fs->ahead_bytes < h->fs->ahead_most;
+    if (share > left)
+        share = left;
+    return share < fs->mount.readahead ? share : fs->mount.readahead;
 }
 
-/* Segments to ask for: what one call of fs_handle_ahead() asks. */
+/* What one call of fs_handle_ahead() asks, and what is to stay of what was asked before. */
 struct batch {
-    unsigned n;
+    struct qos_ahead step;
+    unsigned n, nkeep;
+    uint64_t withdrawals;
     struct {
         uint32_t i;
         uint64_t begin;
     } at[BATCH];
+    struct cache_range keep[QOS_STREAM_RUNS];
 };
 
-/* Under the lock: the segment at h->ahead joins the batch, and h->ahead moves behind it. False: not now. */
-static bool batch_add(struct fs_handle *h, struct batch *b)
+/* Under the lock: the segment at `pos` joins the batch; *pos moves behind it. False: not now. */
+static bool batch_add(struct fs_handle *h, struct batch *b, uint64_t *pos)
 {
     struct fs_file *f = h->node->file;
     pthread_mutex_lock(&f->lock);
-    struct segmap_at at = segmap_find(f->map, h->ahead);
+    struct segmap_at at = segmap_find(f->map, *pos);
     pthread_mutex_unlock(&f->lock);
     switch (at.place) {
     case SEGMAP_ASK:
     case SEGMAP_DOUBT:
         return false; /* the reader's own fetches will tell */
     case SEGMAP_EOF:
-        h->ahead = h->ahead_end;
-        return true;
+        return false;
     case SEGMAP_HERE:
         b->at[b->n].i = at.i;
-        b->at[b->n++].begin = h->ahead;
+        b->at[b->n++].begin = *pos;
+        h->window.article = at.end - at.begin;
         break;
     case SEGMAP_HOLE:
         break;
     }
-    if (at.end <= h->ahead)
+    if (at.end <= *pos)
         return false;
-    h->ahead = at.end;
+    *pos = at.end;
     return true;
 }
 
-/* Under the lock: the window after a read of [off, pos). *drop: another run has begun. */
-static void batch_fill(struct fs_handle *h, uint64_t off, uint64_t pos, struct batch *b, bool *drop)
+/* Under the lock: the segments of [from, to). Where a place is not known, all may be. */
+static struct cache_range segments(struct fs_file *f, uint64_t from, uint64_t to)
+{
+    struct cache_range r = {0, UINT32_MAX};
+    pthread_mutex_lock(&f->lock);
+    struct segmap_at first = segmap_find(f->map, from), last = segmap_find(f->map, to - 1);
+    pthread_mutex_unlock(&f->lock);
+    if (first.place == SEGMAP_HERE)
+        r.first = first.i;
+    if (last.place == SEGMAP_HERE)
+        r.end = last.i + 1;
+    return r;
+}
+
+/* Under the lock. */
+static void batch_keep(struct fs_handle *h, struct batch *b)
 {
     uint64_t from, to;
-    qos_stream_read(&h->window, off, pos - off, &from, &to);
-    *drop = !h->window.window && (h->charge || h->ahead < h->ahead_end);
-    if (*drop)
-        h->ahead = h->ahead_end = 0;
-    if (from < to) {
-        if (from != h->ahead_end)
-            h->ahead = from;
-        h->ahead_end = to;
+    b->nkeep = 0;
+    for (unsigned k = 0; k < QOS_STREAM_RUNS; k++)
+        if (qos_stream_held(&h->window, k, &from, &to))
+            b->keep[b->nkeep++] = segments(h->node->file, from, to);
+}
+
+/* Under the lock: the window after a read of `len` bytes at `off`. */
+static void batch_fill(struct fs_handle *h, uint64_t now_us, uint64_t off, uint32_t len,
+                       struct batch *b)
+{
+    h->window.most = most(h);
+    h->window.size = h->node->file->size;
+    h->window.latency_us = cache_latency_us(h->fs->cache);
+    qos_stream_read(&h->window, now_us, off, len, &b->step);
+    uint64_t pos = b->step.from;
+    while (b->n < BATCH && pos < b->step.to && batch_add(h, b, &pos))
+        qos_stream_asked(&h->window, b->step.run, pos);
+    if (b->step.withdraw) {
+        h->withdrawals++;
+        batch_keep(h, b);
     }
-    if (h->ahead < pos && h->ahead < h->ahead_end)
-        h->ahead = pos < h->ahead_end ? pos : h->ahead_end; /* overtaken by the reader */
-    charge_set(h, h->ahead > pos ? h->ahead - pos : 0);
-    while (b->n < BATCH && h->ahead < h->ahead_end && has_room(h) && batch_add(h, b))
-        charge_set(h, h->ahead > pos ? h->ahead - pos : 0);
+    b->withdrawals = h->withdrawals;
+    charge_set(h);
 }
 
 uint64_t fs_handle_run(struct fs_handle *h, uint64_t off)
 {
     pthread_mutex_lock(&h->lock);
-    uint64_t run =
-        off <= h->window.next + NEARBY && off + NEARBY >= h->window.next ? h->window.run : 0;
+    uint64_t run = qos_stream_run(&h->window, off);
     pthread_mutex_unlock(&h->lock);
     return run;
+}
+
+/* The batch has been asked for, but for what lies from number `k` on. True: meanwhile another read has
+ * withdrawn what it went to, so some of it may have been asked for too late to be among that. */
+static bool batch_end(struct fs_handle *h, struct batch *b, unsigned k)
+{
+    pthread_mutex_lock(&h->lock);
+    bool late = h->withdrawals != b->withdrawals;
+    if (late)
+        batch_keep(h, b);
+    else if (k < b->n)
+        qos_stream_refused(&h->window, b->step.run, b->at[k].begin);
+    charge_set(h);
+    pthread_mutex_unlock(&h->lock);
+    return late;
 }
 
 void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len)
 {
     struct batch b = {.n = 0};
+    struct cache *c = h->fs->cache;
     struct cache_file *f = &h->node->file->cache;
-    uint64_t pos = off > UINT64_MAX - len ? UINT64_MAX : off + len;
-    bool drop;
+    uint64_t now_us = h->fs->now_us();
+    unsigned k = 0;
     pthread_mutex_lock(&h->lock);
-    batch_fill(h, off, pos, &b, &drop);
+    batch_fill(h, now_us, off, len, &b);
     pthread_mutex_unlock(&h->lock);
 
-    if (drop)
-        cache_ahead_drop(h->fs->cache, f, h->stream);
-    for (unsigned k = 0; k < b.n; k++) {
-        if (cache_ahead(h->fs->cache, f, b.at[k].i, TRAFFIC_STREAMING, URGENCY_READAHEAD,
-                        h->stream) != CACHE_AHEAD_NO_ROOM)
-            continue;
-        /* Again from here, when something was read. */
-        pthread_mutex_lock(&h->lock);
-        if (b.at[k].begin < h->ahead && b.at[k].begin >= pos) {
-            h->ahead = b.at[k].begin;
-            charge_set(h, h->ahead - pos);
-        }
-        pthread_mutex_unlock(&h->lock);
-        return;
-    }
+    if (b.step.withdraw)
+        cache_ahead_keep(c, f, h->stream, b.keep, b.nkeep);
+    while (k < b.n && cache_ahead(c, f, b.at[k].i, TRAFFIC_STREAMING, URGENCY_READAHEAD,
+                                  h->stream) != CACHE_AHEAD_NO_ROOM)
+        k++;
+    if (b.n && batch_end(h, &b, k))
+        cache_ahead_keep(c, f, h->stream, b.keep, b.nkeep);
 }

@@ -218,8 +218,8 @@ struct fs_handle {
     /* under lock */
     pthread_mutex_t lock;
     struct qos_stream window;
-    uint64_t ahead, ahead_end; /* what the window wants and has not been asked for yet */
-    uint64_t charge;           /* what is asked for and not read, as counted in fs.ahead_bytes */
+    uint64_t charge;      /* what is asked for and not read, as counted in fs.ahead_bytes */
+    uint64_t withdrawals; /* how often some of it was withdrawn */
 };
 
 /** A read of [off, off+len) has been asked for: fetch ahead of it. */
