@@ -25,6 +25,8 @@ int fs_new(const struct fs_options *o, struct cache *c, struct fs **out)
     fs->gid = o->mount.gid < 0 ? getgid() : (gid_t)o->mount.gid;
     pthread_mutex_init(&fs->idle, NULL);
     pthread_cond_init(&fs->idle_cond, NULL);
+    pthread_mutex_init(&fs->open_lock, NULL);
+    list_init(&fs->open);
     fs_disown_init(&fs->disown);
 
     int err = -ENOMEM;
@@ -54,6 +56,7 @@ err2:
     free(fs->source);
 err1:
     fs_disown_fini(&fs->disown);
+    pthread_mutex_destroy(&fs->open_lock);
     pthread_cond_destroy(&fs->idle_cond);
     pthread_mutex_destroy(&fs->idle);
     free(fs);
@@ -80,6 +83,7 @@ void fs_free(struct fs *fs)
     fs_tree_fini(&fs->tree);
     close(fs->stop_fd);
     fs_disown_fini(&fs->disown);
+    pthread_mutex_destroy(&fs->open_lock);
     pthread_cond_destroy(&fs->idle_cond);
     pthread_mutex_destroy(&fs->idle);
     free(fs->source);

@@ -203,4 +203,59 @@ struct fs_stats {
 
 void fs_stats(struct fs *fs, struct fs_stats *out);
 
+/* --- why reads wait ---------------------------------------------------------------------------- */
+
+struct fs_wait {
+    uint64_t count, us, longest_us; /* longest: of one read */
+};
+
+#define FS_WAIT_PROVIDERS 8
+
+/** What the reads of open files waited for. Time in which several reads of one file waited counts once. */
+struct fs_waits {
+    uint64_t reads, bytes, errors;       /* answered; errors: without EINTR */
+    struct fs_wait all;                  /* reads that were not answered at once */
+    struct fs_wait stages[CACHE_STAGES]; /* their time, by what was lacking */
+    struct fs_wait reader; /* no read was out: from the last answer to the next read */
+    unsigned nproviders;
+    struct fs_provider_wait {
+        const char
+            *name; /* lent until the source ends; NULL: all that have no place of their own */
+        uint64_t answer_us, bytes_us; /* of the times in `stages`, this provider's */
+    } providers[FS_WAIT_PROVIDERS];
+};
+
+/** An open file. */
+struct fs_stream {
+    uint64_t number; /* of its handle, from 1 */
+    const struct fs_node *file;
+    pid_t pid;     /* who opened it; 0: not known */
+    char comm[16]; /* its name then; any bytes */
+    uint64_t age_us;
+    uint64_t pos;           /* where its last read ended */
+    uint64_t rate_bps;      /* bytes a second that were delivered of late */
+    uint64_t ready, coming; /* fetched ahead of it and not read; asked for */
+    unsigned out;           /* reads that are not answered */
+    bool waiting;           /* one of them waits in the cache … */
+    enum cache_stage stage; /* … for this */
+    const char *provider;   /* or NULL; as above */
+    uint64_t now_us;        /* for so long; where `out` is 0: since the last answer */
+    struct fs_waits waits;
+};
+
+/** All that are open, in the order in which they were opened; *out is to be freed. 0 or -ENOMEM. */
+int fs_streams(struct fs *fs, struct fs_stream **out, size_t *n);
+
+/** The sum over a file's open handles. False: there are none. */
+bool fs_node_waits(struct fs *fs, const struct fs_node *n, struct fs_waits *out);
+
+/** Add `w` to what is there. */
+void fs_waits_add(struct fs_waits *to, const struct fs_waits *w);
+
+/** Its path below the root, cut where `cap` ends. */
+void fs_node_path(const struct fs_node *n, char *out, size_t cap);
+
+/** Who has opened the handle; what it is called now is noted. */
+void fs_handle_opener(struct fs_handle *h, pid_t pid);
+
 #endif

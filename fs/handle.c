@@ -20,10 +20,14 @@ struct fs_handle *fs_handle_open(struct fs *fs, struct fs_node *file)
         return NULL;
     h->fs = fs;
     h->node = file;
-    h->stream = atomic_fetch_add(&fs->streams, 1) + 1;
+    h->tally.opened_us = fs->now_us();
     qos_stream_init(&h->window, 0);
     pthread_mutex_init(&h->lock, NULL);
     atomic_fetch_add(&fs->handles, 1);
+    pthread_mutex_lock(&fs->open_lock);
+    h->stream = atomic_fetch_add(&fs->streams, 1) + 1;
+    list_add_tail(&fs->open, &h->link);
+    pthread_mutex_unlock(&fs->open_lock);
     return h;
 }
 
@@ -31,6 +35,9 @@ void fs_handle_close(struct fs_handle *h)
 {
     if (!h)
         return;
+    pthread_mutex_lock(&h->fs->open_lock);
+    list_del(&h->link);
+    pthread_mutex_unlock(&h->fs->open_lock);
     if (h->node->file)
         cache_ahead_drop(h->fs->cache, &h->node->file->cache, h->stream);
     atomic_fetch_sub(&h->fs->ahead_bytes, h->charge);
@@ -154,9 +161,11 @@ static void batch_fill(struct fs_handle *h, uint64_t now_us, uint64_t off, uint3
     charge_set(h);
 }
 
-uint64_t fs_handle_run(struct fs_handle *h, uint64_t off)
+uint64_t fs_handle_begin(struct fs_handle *h, uint64_t now_us, uint64_t off, uint32_t len)
 {
     pthread_mutex_lock(&h->lock);
+    fs_tally_begin(&h->tally, now_us);
+    h->pos = off > UINT64_MAX - len ? UINT64_MAX : off + len;
     uint64_t run = qos_stream_run(&h->window, off);
     pthread_mutex_unlock(&h->lock);
     return run;
@@ -177,14 +186,25 @@ static bool batch_end(struct fs_handle *h, struct batch *b, unsigned k)
     return late;
 }
 
-void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len)
+void fs_handle_end(struct fs_handle *h, uint64_t asked_us, const struct cache_waits *w,
+                   const struct fs_read *over)
 {
+    pthread_mutex_lock(&h->lock);
+    fs_tally_end(&h->tally, asked_us, w, over->err, over->n);
+    pthread_mutex_unlock(&h->lock);
+}
+
+void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len, const struct fs_read *over)
+{
+    static const struct cache_waits none;
     struct batch b = {.n = 0};
     struct cache *c = h->fs->cache;
     struct cache_file *f = &h->node->file->cache;
     uint64_t now_us = h->fs->now_us();
     unsigned k = 0;
     pthread_mutex_lock(&h->lock);
+    if (over)
+        fs_tally_end(&h->tally, h->tally.asked_us, &none, over->err, over->n);
     batch_fill(h, now_us, off, len, &b);
     pthread_mutex_unlock(&h->lock);
 

@@ -1,7 +1,7 @@
 /**
  * fs/internal — what the files of this folder share.
  *
- * Locks     Leaves, but for two pairs: read.lock → fs_watch.lock, fs_handle.lock → fs_file.lock. None is
+ * Locks     Leaves, but for three pairs: read.lock → fs_watch.lock, fs.open_lock → fs_handle.lock → fs_file.lock. None is
  *           held while the cache is called: it may run the `ready` of another read on the caller's thread.
  */
 #ifndef FS_INTERNAL_H
@@ -207,6 +207,29 @@ void fs_read_watched_get(struct fs_watched *e);
 /** … and, without the lock, end it with `err` unless it is over, and let go of it. */
 void fs_read_watched_end(struct fs_watched *e, int err);
 
+/* --- waits.c ----------------------------------------------------------------------------------- */
+
+#define FS_RATE_SECONDS 8
+
+/** Kept for an open file, under its handle's lock. */
+struct fs_tally {
+    struct fs_waits sum;
+    uint64_t opened_us;
+    uint64_t asked_us;    /* the last read */
+    uint64_t answered_us; /* the last answer; 0: none */
+    uint64_t charged_us;  /* waits until then have been charged */
+    unsigned out;         /* reads that are not answered */
+    uint64_t second;      /* the last one of `bytes`, which has FS_RATE_SECONDS up to it */
+    uint64_t bytes[FS_RATE_SECONDS];
+};
+
+/** A read has been asked for. */
+void fs_tally_begin(struct fs_tally *t, uint64_t now_us);
+/** It has been answered, after `w`. */
+void fs_tally_end(struct fs_tally *t, uint64_t asked_us, const struct cache_waits *w, int err,
+                  size_t n);
+uint64_t fs_tally_rate(struct fs_tally *t, uint64_t now_us);
+
 /* --- handle.c ---------------------------------------------------------------------------------- */
 
 struct fs_handle {
@@ -215,18 +238,30 @@ struct fs_handle {
     struct fs_node *node;
     uint64_t stream;
 
+    struct list link; /* under fs.open_lock */
+
     /* under lock */
     pthread_mutex_t lock;
+    struct fs_tally tally;
+    uint64_t pos;  /* where the last read ends */
+    pid_t pid;     /* the opener's; 0: not known */
+    char comm[16]; /* likewise */
     struct qos_stream window;
     uint64_t charge;      /* what is asked for and not read, as counted in fs.ahead_bytes */
     uint64_t withdrawals; /* how often some of it was withdrawn */
 };
 
-/** A read of [off, off+len) has been asked for: fetch ahead of it. */
-void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len);
+/** A read of [off, off+len) was asked for at `now_us`. Returns how many bytes of the run that it goes on with have
+ *  been read before it. */
+uint64_t fs_handle_begin(struct fs_handle *h, uint64_t now_us, uint64_t off, uint32_t len);
 
-/** How many bytes of the run that a read at `off` goes on with have been read before it. */
-uint64_t fs_handle_run(struct fs_handle *h, uint64_t off);
+/** Fetch ahead of it. `over`: it was answered at once, like this; NULL: it waits, and fs_handle_end() follows or
+ *  was there. */
+void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len, const struct fs_read *over);
+
+/** It has waited and is about to be answered. */
+void fs_handle_end(struct fs_handle *h, uint64_t asked_us, const struct cache_waits *w,
+                   const struct fs_read *over);
 
 /* --- fs.c -------------------------------------------------------------------------------------- */
 
@@ -249,6 +284,10 @@ struct fs {
 
     /* the owner's */
     struct fs_mount *mounted;
+
+    /* under open_lock, before which nothing is locked, and after it handles */
+    pthread_mutex_t open_lock;
+    struct list open; /* handles, in the order of their numbers */
 
     /* under idle */
     pthread_mutex_t idle;

@@ -187,7 +187,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 /* --- open files -------------------------------------------------------------------------------- */
 
-static struct fs_mount_handle *handle_open(struct fs_mount *m, struct fs_node *n)
+static struct fs_mount_handle *handle_open(struct fs_mount *m, struct fs_node *n, pid_t pid)
 {
     struct fs_health health;
     struct fs_mount_handle *h = calloc(1, sizeof(*h));
@@ -199,6 +199,7 @@ static struct fs_mount_handle *handle_open(struct fs_mount *m, struct fs_node *n
         return NULL;
     }
     fs_node_health(n, &health);
+    fs_handle_opener(h->handle, pid);
     h->direct = m->fs->mount.direct_io || (health.missing && !m->fs->mount.missing_zeros);
     pthread_mutex_lock(&m->lock);
     list_add_tail(&m->handles, &h->link);
@@ -227,7 +228,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         fuse_reply_err(req, EROFS);
         return;
     }
-    struct fs_mount_handle *h = handle_open(m, n);
+    struct fs_mount_handle *h = handle_open(m, n, fuse_req_ctx(req)->pid);
     struct op *op = h ? op_new(req, n, OP_OPEN) : NULL;
     if (!op) {
         if (h)

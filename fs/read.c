@@ -175,11 +175,15 @@ void fs_read_watched_end(struct fs_watched *e, int err)
     r->over = true;
     pthread_mutex_unlock(&r->lock);
 
-    if (ours && in_cache && cache_read_cancel(r->fs->cache, &r->cache))
+    bool cancelled = ours && in_cache && cache_read_cancel(r->fs->cache, &r->cache);
+    if (cancelled)
         read_put(r); /* the cache's */
     if (ours) {
+        static const struct cache_waits unknown; /* they are another thread's at this moment */
         r->pub.err = err;
         count(r->fs, r);
+        if (r->told)
+            fs_handle_end(r->pub.handle, r->asked_us, cancelled ? &r->waits : &unknown, &r->pub);
         if (err == ETIMEDOUT)
             timeout_log(r);
         r->pub.done(&r->pub);
@@ -325,6 +329,7 @@ static enum cache_start fetch(struct read *r, bool *gone)
                                    .stream = r->stream,
                                    .deadline_us = r->watched.deadline_us,
                                    .ready = on_ready,
+                                   .waits = &r->waits,
                                    .wants = r->wants,
                                    .nwants = r->nwants};
     read_get(r); /* for the cache */
@@ -390,8 +395,11 @@ static void on_ready(struct cache_read *c)
         s = digest(r);
     while (s == STEP_AGAIN)
         s = round_once(r);
-    if (s == STEP_OVER)
+    if (s == STEP_OVER) {
+        if (r->told)
+            fs_handle_end(r->pub.handle, r->asked_us, &r->waits, &r->pub);
         r->pub.done(&r->pub);
+    }
     read_put(r);
 }
 
@@ -406,11 +414,12 @@ struct fs_read *fs_read_new(struct fs *fs, struct fs_node *file)
     r->file = file->file;
     r->refs = 1;
     r->width = READ_PIECES;
+    r->asked_us = fs->now_us();
     r->pub = (struct fs_read){
         .file = file,
         .class = TRAFFIC_STREAMING,
         .urgency = URGENCY_DEMAND,
-        .deadline_us = fs->now_us() + (uint64_t)fs->mount.read_timeout_s * 1000000,
+        .deadline_us = r->asked_us + (uint64_t)fs->mount.read_timeout_s * 1000000,
     };
     list_init(&r->watched.link);
     pthread_mutex_init(&r->lock, NULL);
@@ -436,14 +445,15 @@ bool fs_read_start(struct fs_read *pub)
     }
     uint64_t off = pub->off;
     uint32_t len = pub->len;
-    r->run = len + (h ? fs_handle_run(h, off) : 0);
+    r->told = h && len;
+    r->run = len + (r->told ? fs_handle_begin(h, r->asked_us, off, len) : 0);
     r->stream = h ? h->stream : r->file->cache.id | UINT64_C(1) << 63;
     read_get(r);
     enum step s = STEP_AGAIN;
     while (s == STEP_AGAIN)
         s = round_once(r);
     if (h && len)
-        fs_handle_ahead(h, off, len);
+        fs_handle_ahead(h, off, len, s == STEP_OVER ? pub : NULL);
     read_put(r);
     return s == STEP_OVER;
 }

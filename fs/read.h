@@ -30,6 +30,8 @@ struct read {
     bool in_cache; /* cache_read_start() has returned, `ready` has not run: it can be cancelled */
     unsigned readies; /* how often `ready` has run */
 
+    struct cache_waits waits; /* the cache's while it has the read; then, of who ends it */
+
     /* after the end: the owner's */
     bool kept; /* pins that the answer needs */
 
@@ -37,11 +39,13 @@ struct read {
     bool waited, learner, pinned;
     uint64_t stream; /* the handle's, which may be closed once somebody else has ended the read */
     uint64_t run;    /* bytes read in sequence up to the end of this read */
-    bool failed;     /* nobody could be asked for some of its bytes: they may be there */
-    bool gather;     /* bytes are copied to buf, width blocks at a time */
-    bool sound;      /* the pieces are where the plan has them */
-    int asked;       /* the want whose place is to be learnt; -1: none */
-    unsigned width;  /* pieces at once, at most */
+    uint64_t asked_us;
+    bool told;      /* the handle knows of it, and is to be told of its end */
+    bool failed;    /* nobody could be asked for some of its bytes: they may be there */
+    bool gather;    /* bytes are copied to buf, width blocks at a time */
+    bool sound;     /* the pieces are where the plan has them */
+    int asked;      /* the want whose place is to be learnt; -1: none */
+    unsigned width; /* pieces at once, at most */
     unsigned rounds, lost;
     unsigned nwants, npieces, niov;
     uint64_t pos, end; /* how far it is; where it ends, once the size is known */
