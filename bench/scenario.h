@@ -65,6 +65,7 @@ extern const struct scenario scenario_failover; /* B7 */
 extern const struct scenario scenario_pause;    /* B8 */
 extern const struct scenario scenario_skip;     /* B9 */
 extern const struct scenario scenario_reopen;   /* B10 */
+extern const struct scenario scenario_scan;     /* B11 */
 extern const struct scenario scenario_scale;    /* B12 */
 extern const struct scenario scenario_memory;   /* MEM */
 
