@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 #include "cli/mounts.h"
 #include "cli/status_print.h"
+#include "cli/streams.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -10,16 +11,17 @@
 #include <unistd.h>
 
 static const char help[] =
-    "usage: nzbfs status [--json] [MOUNTPOINT]\n"
+    "usage: nzbfs status [--streams] [--json] [MOUNTPOINT]\n"
     "\n"
     "Show what the mount at MOUNTPOINT, or every mount of this user, does: which class and which\n"
     "provider has how many connections, what waits, and what has come so far.\n"
     "\n"
+    "  -s, --streams the open files instead: who reads them, what each waits for now, and has waited for\n"
     "  -j, --json    for programs: one object a mount, one a line; nzbfs(1) names the members\n";
 
 struct status_job {
     struct status_look look;
-    bool json;
+    bool json, streams;
     unsigned shown;
 };
 
@@ -47,7 +49,10 @@ static int status_show(void *arg, const char *mountpoint, json_t *answer)
     if (!job->json) {
         if (job->shown++)
             putchar('\n');
-        status_print(answer, &job->look);
+        if (job->streams)
+            streams_print(answer, &job->look);
+        else
+            status_print(answer, &job->look);
         return CLI_OK;
     }
     char *line = json_dumps(answer, JSON_COMPACT);
@@ -62,21 +67,24 @@ static int status_show(void *arg, const char *mountpoint, json_t *answer)
 
 int cmd_status(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option longs[] = {{"json", no_argument, NULL, 'j'},
+                                          {"streams", no_argument, NULL, 's'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
     struct status_job job = {.look = {.room = terminal_room(), .colours = colours_wanted()}};
     int opt;
 
-    while ((opt = getopt_long(argc, argv, ":jh", longs, NULL)) != -1) {
+    while ((opt = getopt_long(argc, argv, ":jsh", longs, NULL)) != -1) {
         if (opt == 'h')
             return cli_help(help);
-        if (opt != 'j')
+        if (opt != 'j' && opt != 's')
             return cli_bad_option("status", argc, argv);
-        job.json = true;
+        job.json |= opt == 'j';
+        job.streams |= opt == 's';
     }
     if (argc - optind > 1)
         return cli_usage("status", "status takes one MOUNTPOINT, or none for all");
-    json_t *ask = json_pack("{s:s}", "verb", "status");
+    json_t *ask = json_pack("{s:s}", "verb", job.streams ? "streams" : "status");
     if (!ask) {
         cli_error("out of memory");
         return CLI_FAILED;

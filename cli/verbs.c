@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "cli/figures.h"
+#include "cli/streams.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -54,6 +55,16 @@ static int status(void *arg, const json_t *ask, json_t *answer, char *err, size_
     return rc < 0 ? rc : live_look(v->live, figures_limits_put, answer);
 }
 
+static int streams(void *arg, const json_t *ask, json_t *answer, char *err, size_t errlen)
+{
+    const struct verbs *v = arg;
+    (void)ask, (void)err, (void)errlen;
+
+    bool good = put(answer, "mountpoint", control_string(v->mountpoint)) &&
+                put_number(answer, "pid", (uint64_t)getpid());
+    return good ? streams_put(v->world->fs, answer) : -ENOMEM;
+}
+
 /* --- reload and set ---------------------------------------------------------------------------- */
 
 static int read_tell(const struct live_read *r, json_t *answer)
@@ -98,4 +109,4 @@ static int set(void *arg, const json_t *ask, json_t *answer, char *err, size_t e
 }
 
 const struct control_verb verbs_table[] = {
-    {"status", status}, {"reload", reload}, {"set", set}, {NULL, NULL}};
+    {"status", status}, {"streams", streams}, {"reload", reload}, {"set", set}, {NULL, NULL}};

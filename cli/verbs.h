@@ -3,6 +3,7 @@
  *
  * Verbs     {"verb": "status"} — see figures.h, and who it is: "mountpoint", "source", "pid", "version",
  *           "uptime_s", "settings" in force.
+ *           {"verb": "streams"} — see streams.h, and "mountpoint", "pid".
  *           {"verb": "reload"} — "providers", "connections", "dropped" (settings).
  *           {"verb": "set", "settings": ["pool.rate=10M", …]} — "providers", "connections", "settings".
  * Threads   They run on the control thread.

@@ -235,6 +235,7 @@ struct fs_stream {
     uint64_t pos;           /* where its last read ended */
     uint64_t rate_bps;      /* bytes a second that were delivered of late */
     uint64_t ready, coming; /* fetched ahead of it and not read; asked for */
+    bool scan;              /* taken for one that only looks around: nothing is read ahead */
     unsigned out;           /* reads that are not answered */
     bool waiting;           /* one of them waits in the cache … */
     enum cache_stage stage; /* … for this */

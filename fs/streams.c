@@ -34,6 +34,7 @@ static void handle_tell(struct fs_handle *h, uint64_t now_us, struct fs_stream *
                             .pos = h->pos,
                             .age_us = now_us > h->tally.opened_us ? now_us - h->tally.opened_us : 0,
                             .rate_bps = fs_tally_rate(&h->tally, now_us),
+                            .scan = h->window.scan,
                             .out = h->tally.out,
                             .waits = h->tally.sum};
     memcpy(s->comm, h->comm, sizeof(s->comm));

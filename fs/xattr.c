@@ -112,6 +112,53 @@ static bool source(const struct fs_node *n, struct out *o)
     return n->origin != NULL;
 }
 
+static void put_wait(struct out *o, const char *name, const struct fs_wait *w)
+{
+    const struct {
+        const char *what;
+        uint64_t n;
+    } all[] = {{"_count=", w->count}, {"_us=", w->us}, {"_longest_us=", w->longest_us}};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        put_string(o, name);
+        put_string(o, all[i].what);
+        put_number(o, all[i].n);
+        put(o, "\n", 1);
+    }
+}
+
+static void put_pair(struct out *o, const char *name, const char *of, uint64_t n)
+{
+    put_string(o, name);
+    put_string(o, of);
+    put(o, "=", 1);
+    put_number(o, n);
+    put(o, "\n", 1);
+}
+
+/* Of the moment, and of open files only; so it is no part of what a file is and is not listed, or who copies a file
+ * with its attributes would copy it. */
+static bool waits(struct fs *fs, const struct fs_node *n, struct out *o)
+{
+    struct fs_waits w;
+    if (!n->file || !fs_node_waits(fs, n, &w))
+        return false;
+    put_pair(o, "reads", "", w.reads);
+    put_pair(o, "bytes", "", w.bytes);
+    put_pair(o, "errors", "", w.errors);
+    put_wait(o, "waited", &w.all);
+    put_wait(o, "memory", &w.stages[CACHE_WAITS_MEMORY]);
+    put_wait(o, "connection", &w.stages[CACHE_WAITS_CONNECTION]);
+    put_wait(o, "answer", &w.stages[CACHE_WAITS_ANSWER]);
+    put_wait(o, "payload", &w.stages[CACHE_WAITS_BYTES]);
+    put_wait(o, "reader", &w.reader);
+    for (unsigned k = 0; k < w.nproviders; k++) {
+        const struct fs_provider_wait *p = &w.providers[k];
+        put_pair(o, "answer_us.", p->name ? p->name : "", p->answer_us);
+        put_pair(o, "payload_us.", p->name ? p->name : "", p->bytes_us);
+    }
+    return true;
+}
+
 static const struct xattr {
     const char *name;
     bool of_dirs; /* as well as of files */
@@ -144,6 +191,8 @@ int fs_xattr_get(struct fs *fs, const struct fs_node *n, const char *name, char 
         put_string(&o, fs->source);
         return result(&o);
     }
+    if (!strcmp(name, PREFIX "waits"))
+        return waits(fs, n, &o) ? result(&o) : -ENODATA;
     for (size_t i = 0; i < NXATTRS; i++)
         if (!strcmp(xattrs[i].name, name))
             return has_value(&xattrs[i], n, &o) ? result(&o) : -ENODATA;
