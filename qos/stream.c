@@ -117,7 +117,8 @@ static bool run_leave(struct qos_run *r)
 
 static bool is_near(const struct qos_run *r, uint64_t off, uint64_t end)
 {
-    return off <= plus(r->next, r->window ? OVERTAKING : NEAR) && plus(end, OVERTAKEN) >= r->next;
+    uint64_t front = r->bytes < NEAR ? NEAR : least(r->bytes, OVERTAKING);
+    return off <= plus(r->next, front) && plus(end, OVERTAKEN) >= r->next;
 }
 
 /* In front of a run that has a window, within it or not far beyond. */
@@ -149,7 +150,7 @@ static struct qos_run *run_begin(struct qos_stream *s, uint64_t off, bool *left)
     struct qos_run *oldest = &s->runs[0];
     for (unsigned k = 0; k < QOS_STREAM_RUNS; k++) {
         *left |= run_leave(&s->runs[k]);
-        if (!s->runs[k].bytes || (oldest->bytes && s->runs[k].turn < oldest->turn))
+        if (oldest->bytes && (!s->runs[k].bytes || s->runs[k].turn < oldest->turn))
             oldest = &s->runs[k];
     }
     *oldest = (struct qos_run){.begin = off, .next = off, .ahead = off};
