@@ -39,7 +39,7 @@ struct conn *qos_conn_new(struct qos *q, unsigned provider)
     c->state = CONN_OPENING;
     c->provider = provider;
     c->nflying = c->unwanted = 0;
-    c->leased = c->probing = c->late = false;
+    c->leased = c->probing = c->late = c->warm = c->unclaimed = false;
     c->lane = NULL;
     c->opener = NULL;
     c->answered = 0;
@@ -63,6 +63,15 @@ static qos_time reclaim_time(const struct qos *q, const struct conn *c, const st
     return q->now - (op->since > k->claimed ? op->since : k->claimed);
 }
 
+static void lease(struct qos *q, struct conn *c, enum traffic_class class)
+{
+    c->leased = true;
+    c->class = class;
+    q->classes[class].leased++;
+    q->leased++;
+    q->providers[c->provider].shares[class].leased++;
+}
+
 void qos_conn_lease(struct qos *q, struct conn *c, const struct op *op)
 {
     struct class *k = &q->classes[op->want.class];
@@ -72,12 +81,25 @@ void qos_conn_lease(struct qos *q, struct conn *c, const struct op *op)
     } else {
         k->granted_burst++;
     }
-    c->leased = true;
-    c->class = op->want.class;
     k->granted = ++q->grants;
-    k->leased++;
-    q->leased++;
-    q->providers[c->provider].shares[c->class].leased++;
+    lease(q, c, op->want.class);
+}
+
+void qos_conn_lease_warm(struct qos *q, struct conn *c, enum traffic_class class)
+{
+    struct class *k = &q->classes[class];
+    k->granted_guarantee++;
+    qos_hist_add(k->reclaim, 0);
+    lease(q, c, class);
+    c->warm = c->unclaimed = true;
+    q->providers[c->provider].warming[class]++;
+}
+
+void qos_conn_claim(struct qos *q, struct conn *c)
+{
+    if (c->unclaimed)
+        q->providers[c->provider].warming[c->class]--;
+    c->unclaimed = false;
 }
 
 static void lease_end(struct qos *q, struct conn *c)
@@ -101,6 +123,7 @@ static void uncover(struct qos *q, struct conn *c)
     }
     c->lane = NULL;
     c->opener = NULL;
+    qos_conn_claim(q, c);
 }
 
 void qos_conn_opened(struct qos *q, struct conn *c)
@@ -342,6 +365,8 @@ void qos_conns_age(struct qos *q)
             struct conn *c = container_of(p->idlers.prev, struct conn, link);
             bool over = p->opening + p->idle + p->busy > p->cfg.connections;
             if (!over && c->since + q->cfg.idle_us > q->now)
+                break;
+            if (!over && qos_warm_keeps(q, i))
                 break;
             qos_conn_close(q, c);
         }

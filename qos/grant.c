@@ -6,7 +6,8 @@
  *   1. The classes that may have one more lease, in the order of the grant rule. The first for which some
  *      provider with a slot can serve a waiting operation has it.
  *   2. Of its lanes, the operation that goes first. On a warm connection, or else by opening one, unless as
- *      many are being opened for that lane as operations wait in it.
+ *      many are being opened for that lane as operations wait in it. One that is being opened for the class
+ *      and that nobody has claimed (warm.c) serves for another.
  *   3. When no class gets a lease, an operation may join a lease of its own class (pipelining), where the
  *      rule would give that very slot to this class again if the lease ended now.
  */
@@ -122,16 +123,10 @@ static bool start(struct qos *q, struct flow *f, struct conn *c, struct qos_orde
     return true;
 }
 
-static bool open_for(struct qos *q, struct flow *f, unsigned provider, struct qos_order *out)
+/** What waits in `f` relies on `c`, which is being opened. */
+static void cover(struct qos *q, struct conn *c, struct flow *f)
 {
-    struct provider *p = &q->providers[provider];
-    bool above = !p->down && qos_provider_sockets(p) >= p->ceiling;
-    struct conn *c = qos_conn_new(q, provider);
-    qos_conn_lease(q, c, container_of(f->ops.next, struct op, link));
-    c->probing = p->probing = above;
-    if (p->down) {
-        p->trial = qos_conn_handle(q, c); /* nobody relies on it, so it covers no one */
-    } else if (q->classes[f->stream->class].cfg.per_stream) {
+    if (q->classes[f->stream->class].cfg.per_stream) {
         c->opener = f;
         qos_flow_opening(q, f, +1);
         qos_stream_hold(q, f->stream, +1);
@@ -139,6 +134,19 @@ static bool open_for(struct qos *q, struct flow *f, unsigned provider, struct qo
         c->lane = f->lane;
         qos_lane_opening(q, f->lane, +1);
     }
+}
+
+static bool open_for(struct qos *q, struct flow *f, unsigned provider, struct qos_order *out)
+{
+    struct provider *p = &q->providers[provider];
+    bool above = !p->down && qos_provider_sockets(p) >= p->ceiling;
+    struct conn *c = qos_conn_new(q, provider);
+    qos_conn_lease(q, c, container_of(f->ops.next, struct op, link));
+    c->probing = p->probing = above;
+    if (p->down)
+        p->trial = qos_conn_handle(q, c); /* nobody relies on it, so it covers no one */
+    else
+        cover(q, c, f);
     *out =
         (struct qos_order){.kind = QOS_OPEN, .provider = provider, .conn = qos_conn_handle(q, c)};
     return true;
@@ -148,14 +156,14 @@ static bool open_for(struct qos *q, struct flow *f, unsigned provider, struct qo
 static bool lease_grant(struct qos *q, const struct view *v, unsigned class, struct qos_order *out)
 {
     struct flow *best = NULL;
-    uint32_t slots = 0;
+    uint32_t slots = 0, coming = qos_warm_coming(q, class);
     list_for_each(link, &q->classes[class].lanes)
     {
         struct lane *l = container_of(link, struct lane, link);
         struct flow *f = qos_lane_next(l);
         if (!f)
             continue;
-        uint32_t set = v->warm | v->probe | (qos_lane_uncovered(l) ? v->cold : 0);
+        uint32_t set = v->warm | v->probe | (qos_lane_uncovered(l) ? v->cold | coming : 0);
         set &= qos_lane_eligible(q, l);
         if (set && (!best || qos_flow_before(f, best))) {
             best = f;
@@ -174,6 +182,11 @@ static bool lease_grant(struct qos *q, const struct view *v, unsigned class, str
         slots &= v->trial;
     else if (best->urgency == URGENCY_DEMAND && slots & ~v->trial)
         slots &= ~v->trial;
+    struct conn *opening = slots & v->warm ? NULL : qos_warm_take(q, class, slots);
+    if (opening) {
+        cover(q, opening, best);
+        return lease_grant(q, v, class, out);
+    }
     if (!(slots & v->warm))
         return open_for(q, best, least_loaded(q, slots), out);
     struct provider *p = &q->providers[least_loaded(q, slots & v->warm)];

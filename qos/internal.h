@@ -16,6 +16,7 @@
  * conn.c      connections: their states, leases, what is in flight
  * provider.c  what each provider may do now: sockets, ceiling, breaker
  * grant.c     the grant rule
+ * warm.c      connections that are kept, or opened, for who is expected
  * cut.c       when a connection is closed under operations that nobody wants
  * sched.c     the facts and the orders
  */
@@ -112,6 +113,8 @@ struct conn {
     bool leased;
     bool probing;        /* opened above the learned ceiling */
     bool late;           /* has been opening for too long to be relied on */
+    bool warm;           /* was opened for a class that is merely expected … */
+    bool unclaimed;      /* … is being so, and nobody relies on it */
     struct lane *lane;   /* opened for it, or NULL */
     struct flow *opener; /* opened for it under a cap, or NULL */
     qos_time opened;
@@ -158,6 +161,12 @@ struct provider {
     qos_time open_at;   /* no connection is opened before */
     qos_time probe_at;  /* none above the ceiling before */
     bool probing;       /* one is being opened above the ceiling */
+
+    unsigned warming[TRAFFIC_CLASSES]; /* of those opening: unclaimed ones, by class */
+    unsigned warm_level;               /* of what follows */
+    qos_time warm_lost_at;             /* when the level last rose */
+    qos_time warm_at; /* none is opened before for a class that is merely expected */
+
     struct bucket bucket;
 
     struct list vain;             /* connections all of whose operations are cancelled */
@@ -183,9 +192,11 @@ struct class
     unsigned uncovered; /* how much waits, no connection being opened for it */
     qos_time claimed;   /* since when there are claims */
     uint64_t cut;
-    uint64_t granted;  /* the number, among all, of its last lease */
-    bool asked;        /* something was submitted in it … */
-    qos_time asked_at; /* … at last then */
+    uint64_t granted;    /* the number, among all, of its last lease */
+    unsigned warm;       /* connections that are to be up for it … */
+    qos_time warm_until; /* … until then; 0: until told otherwise */
+    bool asked;          /* something was submitted in it … */
+    qos_time asked_at;   /* … at last then */
     uint64_t granted_guarantee, granted_burst;
     uint64_t ends[QOS_REJECTED + 1];
     uint64_t wait[QOS_HIST], reclaim[QOS_HIST];
@@ -303,6 +314,9 @@ void qos_provider_ready(struct qos *q, const struct conn *c);
 /** `c` is gone and counts nowhere any more. `opening`: it never was ready. */
 void qos_provider_failed(struct qos *q, const struct conn *c, bool opening, enum qos_gone why,
                          uint32_t dice);
+/** The server closed one that idled, or took none that was opened for a class merely expected. */
+void qos_provider_cooled(const struct qos *q, struct provider *p, const struct conn *c,
+                         uint32_t dice);
 /** When something that only time brings about happens there, after q->now. */
 qos_time qos_provider_wake(const struct qos *q, const struct provider *p);
 /** Providers with connections, of any tier. */
@@ -317,6 +331,10 @@ qos_conn qos_conn_handle(const struct qos *q, const struct conn *c);
 struct conn *qos_conn_new(struct qos *q, unsigned provider);
 /** Its class has a slot for `op`, though another of its operations may come to be sent on it. */
 void qos_conn_lease(struct qos *q, struct conn *c, const struct op *op);
+/** A connection that is being opened is leased to a class for which nothing waits that needs it. */
+void qos_conn_lease_warm(struct qos *q, struct conn *c, enum traffic_class class);
+/** Somebody relies on it now. */
+void qos_conn_claim(struct qos *q, struct conn *c);
 /** A connection that was being opened is not any more. */
 void qos_conn_opened(struct qos *q, struct conn *c);
 /** Nothing is in flight on it: its lease ends, and it idles or is closed. */
@@ -346,6 +364,20 @@ void qos_cut_answered(struct provider *p, qos_time us, uint64_t bytes);
 void qos_cut_consider(struct qos *q, struct conn *c);
 /** Nothing more can be granted: close a connection that carries nothing of use, if that serves a claim. */
 bool qos_cut(struct qos *q);
+
+/* --- warm.c ------------------------------------------------------------------------------------ */
+
+void qos_warm_set(struct qos *q, enum traffic_class class, unsigned n, qos_time until);
+/** Nothing can be granted: open a connection for a class that is expected, if it has too few. */
+bool qos_warm_open(struct qos *q, struct qos_order *out);
+/** Providers where one is being opened for the class that nobody has claimed. */
+uint32_t qos_warm_coming(const struct qos *q, unsigned class);
+/** One of them, of those in `set`, claimed; NULL: there is none. */
+struct conn *qos_warm_take(struct qos *q, unsigned class, uint32_t set);
+/** Does an idle connection stay there beyond its time? */
+bool qos_warm_keeps(const struct qos *q, unsigned provider);
+/** When time changes what is opened or kept here, after q->now. */
+qos_time qos_warm_wake(const struct qos *q);
 
 /* --- grant.c ----------------------------------------------------------------------------------- */
 

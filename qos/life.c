@@ -16,6 +16,8 @@ static bool settings_apply(struct qos *q)
         }
         if (p->open_at > q->now) /* whoever changes settings may have mended it */
             p->open_at = q->now;
+        if (p->warm_at > q->now)
+            p->warm_at = q->now;
         if (p->cfg.rate_bps != new->rate_bps)
             qos_bucket_set(&p->bucket, new->rate_bps, q->now);
         others |= !p->cfg.connections != !new->connections;

@@ -216,7 +216,22 @@ void qos_provider_answered(struct qos *q, struct provider *p)
 {
     p->faults = 0;
     p->level = 0;
+    p->warm_level = 0;
     set_down(q, p, false);
+}
+
+/* Those that go together are one loss. An answered operation is what says that a connection is of use there. */
+void qos_provider_cooled(const struct qos *q, struct provider *p, const struct conn *c,
+                         uint32_t dice)
+{
+    if (p->warm_level && c->opened <= p->warm_lost_at)
+        return;
+    qos_time wait = q->cfg.idle_us;
+    if (p->warm_level < 32 && q->cfg.backoff_us << p->warm_level < wait)
+        wait = q->cfg.backoff_us << p->warm_level;
+    p->warm_level += p->warm_level < 32;
+    p->warm_lost_at = q->now;
+    p->warm_at = q->now + jittered(wait, dice);
 }
 
 static void sooner(qos_time *at, qos_time t)
@@ -230,8 +245,11 @@ qos_time qos_provider_wake(const struct qos *q, const struct provider *p)
     qos_time at = QOS_NEVER;
     if (!list_is_empty(&p->lingers))
         sooner(&at, container_of(p->lingers.next, struct conn, link)->since);
-    if (!list_is_empty(&p->idlers))
-        sooner(&at, container_of(p->idlers.prev, struct conn, link)->since + q->cfg.idle_us);
+    if (!list_is_empty(&p->idlers)) {
+        qos_time end = container_of(p->idlers.prev, struct conn, link)->since + q->cfg.idle_us;
+        if (end > q->now) /* else it is kept */
+            sooner(&at, end);
+    }
     bool wanted = false;
     for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
         wanted |= q->classes[c].waiting > 0;

@@ -71,8 +71,8 @@ struct qos_config {
     qos_time probe_us;       /* between attempts above a learned ceiling; 0: 30 s */
     qos_time linger_us;      /* how long a socket closed by us still counts as one at the peer, when
                                 its end was not seen; 0: 2 s */
-    qos_time idle_us;        /* an idle connection is closed after it; 0: 60 s */
-    unsigned attempts;       /* times one provider may break off one operation; 0: 3 */
+    qos_time idle_us;  /* an idle connection is closed after it, but for qos_warm(); 0: 60 s */
+    unsigned attempts; /* times one provider may break off one operation; 0: 3 */
     qos_time cover_us; /* a connection that takes longer to open is not relied on: whoever waits
                                 for it may have one opened elsewhere; 0: 1 s */
 };
@@ -120,6 +120,15 @@ void qos_promote(struct qos *q, qos_time now, qos_op op, enum urgency u, qos_tim
  *  provider's own pace, than to open another connection (and, where the account is full, to be sure
  *  that the old one is gone). */
 void qos_cancel(struct qos *q, qos_time now, qos_op op);
+
+/** `class` is expected to ask for something: until `until` (0: until told otherwise) `n` connections are to be up
+ *  that it could have, its own leases counted, at the providers that would be asked first; 0: none. Missing
+ *  ones are opened when nothing waits for what that takes, never beyond the class's guarantee, above a
+ *  ceiling, or where a provider is down or in its back-off; until it is up such a one is the class's lease, and
+ *  then idle: anybody's. Idle ones stay beyond idle_us while no more are up. Where a server closes them, with
+ *  nothing answered in between, a new one waits for longer each time, up to idle_us. Replaces what was said
+ *  of the class before. */
+void qos_warm(struct qos *q, qos_time now, enum traffic_class class, unsigned n, qos_time until);
 
 /** The connection that an OPEN order named is up, logged in and can take commands. */
 void qos_conn_ready(struct qos *q, qos_time now, qos_conn conn);
@@ -271,6 +280,7 @@ enum qos_record_kind {
     QOS_RECORD_GONE,
     QOS_RECORD_DONE,
     QOS_RECORD_RESIZE,
+    QOS_RECORD_WARM,
     QOS_RECORD_SHUT,
     QOS_RECORD_ORDER, /* qos_next() gave it */
     QOS_RECORD_QUIET, /* qos_next() said false */
@@ -309,6 +319,11 @@ struct qos_record {
             const struct qos_config *cfg;
             int result;
         } resize;
+        struct {
+            enum traffic_class class;
+            unsigned n;
+            qos_time until;
+        } warm;
         const struct qos_order *order;
     };
 };

@@ -77,6 +77,14 @@ void qos_cancel(struct qos *q, qos_time now, qos_op handle)
     qos_op_end(q, op, QOS_CANCELLED);
 }
 
+void qos_warm(struct qos *q, qos_time now, enum traffic_class class, unsigned n, qos_time until)
+{
+    assert((unsigned)class < TRAFFIC_CLASSES);
+    fact(q, now);
+    record(q, now, (struct qos_record){.kind = QOS_RECORD_WARM, .warm = {class, n, until}});
+    qos_warm_set(q, class, n, until);
+}
+
 void qos_conn_ready(struct qos *q, qos_time now, qos_conn handle)
 {
     fact(q, now);
@@ -131,6 +139,8 @@ void qos_conn_gone(struct qos *q, qos_time now, qos_conn handle, enum qos_gone w
         return;
     bool opening = c->state == CONN_OPENING;
     why = reason(c, why);
+    bool cooled = opening ? c->warm && why != QOS_GONE_CLOSED
+                          : c->state == CONN_IDLE && why == QOS_GONE_STALE;
     bool counts = why != QOS_GONE_CLOSED && why != QOS_GONE_STALE && why != QOS_GONE_LIMIT;
     struct list left;
     list_init(&left);
@@ -141,6 +151,8 @@ void qos_conn_gone(struct qos *q, qos_time now, qos_conn handle, enum qos_gone w
     }
     qos_conn_drop(q, c, seen);
     qos_provider_failed(q, c, opening, why, dice);
+    if (cooled)
+        qos_provider_cooled(q, &q->providers[c->provider], c, dice);
     give_back(q, &left, c->provider, counts);
 }
 
@@ -255,12 +267,12 @@ static bool close_next(struct qos *q, struct qos_order *out)
     return true;
 }
 
-static bool grant_or_cut(struct qos *q, struct qos_order *out)
+static bool grant_cut_or_warm(struct qos *q, struct qos_order *out)
 {
     if (qos_grant(q, out))
         return true;
     qos_claims_note(q);
-    return qos_cut(q) && close_next(q, out);
+    return (qos_cut(q) && close_next(q, out)) || qos_warm_open(q, out);
 }
 
 bool qos_next(struct qos *q, qos_time now, struct qos_order *out)
@@ -269,7 +281,7 @@ bool qos_next(struct qos *q, qos_time now, struct qos_order *out)
         q->now = now;
     qos_deadlines_pass(q);
     qos_conns_age(q);
-    if (end_next(q, out) || close_next(q, out) || (!q->shut && grant_or_cut(q, out))) {
+    if (end_next(q, out) || close_next(q, out) || (!q->shut && grant_cut_or_warm(q, out))) {
         record(q, now, (struct qos_record){.kind = QOS_RECORD_ORDER, .order = out});
         return true;
     }
@@ -290,6 +302,8 @@ qos_time qos_wake(const struct qos *q)
         at = container_of(q->deadlines.top, struct op, due)->want.deadline;
     if (q->cut_at < at)
         at = q->cut_at;
+    qos_time warm = qos_warm_wake(q);
+    at = warm < at ? warm : at;
     for (unsigned i = 0; i < q->cfg.nproviders; i++) {
         qos_time t = qos_provider_wake(q, &q->providers[i]);
         at = t < at ? t : at;

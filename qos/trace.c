@@ -165,6 +165,12 @@ static void put_record(struct pen *p, const struct qos_record *r)
         put(p, r->resize.result ? " resize refused" : " resize ok");
         put_config(p, r->resize.cfg);
         return;
+    case QOS_RECORD_WARM:
+        put(p, " warm ");
+        put(p, qos_trace_class[r->warm.class]);
+        put_field(p, " n=", r->warm.n);
+        put_deadline(p, r->warm.until, r->now);
+        return;
     case QOS_RECORD_SHUT:
         put(p, " shut");
         return;

@@ -229,6 +229,11 @@ static void record(struct scan *s, struct qos_record *r)
             want(s, " ok");
         config(s, &s->t->resized);
         r->resize.cfg = &s->t->resized;
+    } else if (take(s, " warm")) {
+        r->kind = QOS_RECORD_WARM;
+        r->warm.class = (enum traffic_class)choice(s, qos_trace_class, "a class");
+        r->warm.n = narrow(s, " n=");
+        r->warm.until = deadline(s, r->now);
     } else if (take(s, " shut")) {
         r->kind = QOS_RECORD_SHUT;
     } else if (take(s, " >")) {
@@ -387,6 +392,9 @@ bool qos_trace_feed(struct qos *q, const struct qos_record *r, struct qos_record
     case QOS_RECORD_RESIZE:
         got->resize.result = qos_resize(q, r->now, r->resize.cfg);
         return got->resize.result == r->resize.result;
+    case QOS_RECORD_WARM:
+        qos_warm(q, r->now, r->warm.class, r->warm.n, r->warm.until);
+        return true;
     case QOS_RECORD_SHUT:
         qos_shut(q, r->now);
         return true;

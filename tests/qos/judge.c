@@ -142,6 +142,33 @@ static void check_manners(struct model *m, unsigned p, unsigned sockets)
             m, "ceiling: provider %u, at its ceiling, is probed before the interval is over", p);
 }
 
+/** Why a connection may not be opened at p for a class that is merely expected; NULL: it may. */
+static const char *warm_refusal(struct model *m, unsigned class, unsigned p)
+{
+    uint32_t where;
+    unsigned n = model_warm_up(m, class, &where);
+    if (!model_is_warm(m, class))
+        return "it is not expected";
+    if (n >= m->warm[class].n)
+        return "as many are up as are wanted";
+    if (m->leased[class] >= m->cfg.classes[class].guaranteed)
+        return "it has its guarantee";
+    if (!(where >> p & 1))
+        return "the provider is down, or out of tier";
+    if (model_sockets(m, p) >= m->stats.providers[p].ceiling)
+        return "the provider is at its ceiling";
+    if (m->now < m->manners[p].no_warm_until)
+        return "the last has just been lost there";
+    for (unsigned j = 0; j < TRAFFIC_CLASSES; j++) {
+        bool may = m->leased[j] < m->cfg.classes[j].burst &&
+                   (m->leased[j] < m->cfg.classes[j].guaranteed ||
+                    m->total - leased_sum(m) > m->cfg.reserve);
+        if (may && !m->cfg.classes[j].per_stream && model_servable(m, j, p) > model_covering(m, j))
+            return "somebody waits who could have it";
+    }
+    return NULL;
+}
+
 static void note_lease(struct model *m, unsigned class)
 {
     m->counts.leases[class]++;
@@ -164,16 +191,22 @@ static void on_open(struct model *m, const struct qos *q, const struct qos_order
         return;
     }
     check_manners(m, p, model_sockets(m, p));
-    if (!model_servable(m, class, p))
+    const char *refusal = warm_refusal(m, class, p);
+    bool waits = model_servable(m, class, p) > 0;
+    if (!waits && model_is_warm(m, class) && refusal)
+        model_fault(m, "warm: class %u gets a connection at provider %u: %s", class, p, refusal);
+    else if (!waits && refusal)
         model_fault(m, "rule 1: a connection is opened at provider %u that nobody waits for", p);
     check_lease(m, class, p, false);
-    check_opening(m, class, p);
+    if (refusal)
+        check_opening(m, class, p);
     m->nconns = index < m->nconns ? m->nconns : index + 1;
     *c = (struct model_conn){.state = MODEL_OPENING,
                              .handle = o->conn,
                              .provider = p,
                              .class = (enum traffic_class) class,
                              .probe = m->down >> p & 1,
+                             .warm = !waits,
                              .opened = m->now};
     note_lease(m, class);
 }
@@ -427,13 +460,45 @@ static void check_waiting(struct model *m)
     }
 }
 
+/** Beyond its time: for a class that is expected, and has no more than it is to have. */
+static bool is_kept(const struct model *m, const struct model_conn *c)
+{
+    uint32_t where;
+    for (unsigned k = 0; k < TRAFFIC_CLASSES; k++) {
+        if (model_is_warm(m, k) && model_warm_up(m, k, &where) <= m->warm[k].n &&
+            where >> c->provider & 1)
+            return true;
+    }
+    return false;
+}
+
 static void check_idlers(struct model *m)
 {
     qos_time most = model_or(m->cfg.idle_us, 60000000);
     for (unsigned i = 0; i < m->nconns; i++) {
         const struct model_conn *c = &m->conns[i];
-        if (c->state == MODEL_READY && !c->n && c->rested + most <= m->now)
+        if (c->state == MODEL_READY && !c->n && c->rested + most <= m->now && !is_kept(m, c))
             model_fault(m, "wake: an idle connection outlives its time");
+    }
+}
+
+/** A class that is expected to ask has what it is to have, where nothing forbids it. */
+static void check_warm(struct model *m, unsigned class)
+{
+    uint32_t where;
+    qos_time longest = model_or(m->cfg.idle_us, 60000000);
+    unsigned n = model_warm_up(m, class, &where);
+    longest = longest + longest / 4;
+    if (!model_is_warm(m, class) || n >= m->warm[class].n || leased_sum(m) >= m->total ||
+        m->leased[class] >= m->cfg.classes[class].guaranteed)
+        return;
+    for (; where; where &= where - 1) {
+        unsigned p = (unsigned)__builtin_ctz(where);
+        if (m->manners[p].warm_lost && m->now <= m->manners[p].warm_lost_at + longest)
+            continue;
+        if (can_open(m, p))
+            model_fault(m, "warm: class %u has %u of %u connections up, and provider %u has room",
+                        class, n, m->warm[class].n, p);
     }
 }
 
@@ -458,6 +523,7 @@ void model_quiet(struct model *m, const struct qos *q)
         model_fault(m, "wake: qos_wake() is not in the future: the caller would spin");
     for (unsigned c = 0; c < TRAFFIC_CLASSES && !m->shut; c++) {
         const struct qos_class_config *k = &m->cfg.classes[c];
+        check_warm(m, c);
         if (m->leased[c] >= k->burst || sum >= m->total)
             continue;
         if (m->leased[c] >= k->guaranteed && m->total - sum <= m->cfg.reserve)

@@ -71,6 +71,7 @@ void model_resized(struct model *m, const struct qos_config *cfg)
         if (cfg->providers[p].connections != m->cfg.providers[p].connections)
             m->manners[p].ceiling = cfg->providers[p].connections;
         m->manners[p].no_open_until = 0; /* whoever changes settings may have mended it */
+        m->manners[p].no_warm_until = 0;
     }
     configure(m, cfg);
     for (unsigned i = 0; i < m->nconns; i++)
@@ -207,6 +208,31 @@ void model_ready(struct model *m, unsigned index)
         m->manners[c->provider].ceiling = n;
 }
 
+void model_warmed(struct model *m, enum traffic_class class, unsigned n, qos_time until)
+{
+    m->warm[class] = (struct model_warm){n, until};
+}
+
+bool model_is_warm(const struct model *m, unsigned class)
+{
+    const struct model_warm *w = &m->warm[class];
+    return w->n && (!w->until || m->now < w->until) && !m->shut;
+}
+
+/** The first loss waits for about backoff_us, and so does one after an answer; others for longer. */
+static void cooled(struct model *m, const struct model_conn *c)
+{
+    struct model_manners *n = &m->manners[c->provider];
+    qos_time wait = model_or(m->cfg.backoff_us, 250000), idle = model_or(m->cfg.idle_us, 60000000);
+    bool batch = n->warm_lost && c->opened <= n->warm_lost_at;
+    wait = wait < idle ? wait : idle;
+    n->warm_lost = true;
+    n->warm_lost_at = m->now;
+    if (batch) /* unless an answer has come since, which starts anew */
+        return;
+    n->no_warm_until = m->now + wait - wait / 4;
+}
+
 /** It was being opened and is no more, or was told that there are too many. */
 static void says_no(struct model *m, const struct model_conn *c, enum qos_gone why)
 {
@@ -240,6 +266,8 @@ void model_gone(struct model *m, unsigned index, enum qos_gone why, bool seen)
     bool counts = why != QOS_GONE_LIMIT && why != QOS_GONE_CLOSED && c->state == MODEL_READY;
     bool opening = c->state == MODEL_OPENING, idle = c->state == MODEL_READY && !c->n;
     bool refused = opening && why != QOS_GONE_CLOSED;
+    if (why != QOS_GONE_CLOSED && (idle || (opening && c->warm)))
+        cooled(m, c);
     if (why == QOS_GONE_LIMIT && c->state == MODEL_READY && !idle)
         refused = true;
     else if (c->state == MODEL_READY && !idle) {
@@ -280,6 +308,21 @@ unsigned model_leases_at(const struct model *m, unsigned provider)
         const struct model_conn *c = &m->conns[i];
         n += c->provider == provider &&
              (c->state == MODEL_OPENING || (c->state == MODEL_READY && c->n));
+    }
+    return n;
+}
+
+static uint32_t first_asked(const struct model *m);
+
+unsigned model_warm_up(const struct model *m, unsigned class, uint32_t *where)
+{
+    unsigned n = 0;
+    *where = first_asked(m);
+    for (unsigned i = 0; i < m->nconns; i++) {
+        const struct model_conn *c = &m->conns[i];
+        bool idle = c->state == MODEL_READY && !c->n;
+        bool its = c->class == class && (c->state == MODEL_OPENING || c->state == MODEL_READY);
+        n += *where >> c->provider & 1 && (idle || its);
     }
     return n;
 }
@@ -328,6 +371,12 @@ static uint32_t find_serves(const struct model *m, const struct model_op *op)
         could &= ~tier;
     }
     return set;
+}
+
+/** Who is asked for what nobody lacks, of those that are up. */
+static uint32_t first_asked(const struct model *m)
+{
+    return find_serves(m, &(struct model_op){0}) & ~m->down;
 }
 
 static void recount(struct model *m)

@@ -8,7 +8,7 @@
  * Files     model.c: the books. judge.c: the orders. figures.c: the figures.
  * Errors    `wrong` names the first broken promise, and begins with it: I1 to I9 and "rule 1" to "rule 5" as
  *           in qos.h and the grant rule, "ceiling" and "breaker" for what a provider that says no is owed,
- *           "figures", "wake", "tables".
+ *           "figures", "warm" for what a class that is expected to ask is owed, "wake", "tables".
  */
 #ifndef TESTS_QOS_MODEL_H
 #define TESTS_QOS_MODEL_H
@@ -51,6 +51,7 @@ struct model_conn {
     qos_conn handle;
     unsigned provider;
     enum traffic_class class; /* of the lease, while opening or carrying */
+    bool warm;                /* opened for a class that is merely expected */
     bool probe;               /* opened where the provider was down: covers nobody */
     bool before;              /* opened under other settings: its failure says nothing of these */
     qos_time opened, rested;
@@ -71,6 +72,15 @@ struct model_manners {
     qos_time no_open_until;  /* no attempt at all */
     qos_time failed_at;
     bool failed;
+    qos_time no_warm_until; /* no attempt for a class that is merely expected before */
+    qos_time warm_lost_at; /* when one of those was lost last; its wait may be as long as idle_us */
+    bool warm_lost;
+};
+
+/** A class that is expected to ask. */
+struct model_warm {
+    unsigned n;
+    qos_time until; /* 0: until told otherwise */
 };
 
 /** Events, counted by the model, that a figure must show. */
@@ -105,6 +115,7 @@ struct model {
     unsigned waits[TRAFFIC_CLASSES][QOS_PROVIDERS];
     bool dirty, all_stale;
     struct model_manners manners[QOS_PROVIDERS];
+    struct model_warm warm[TRAFFIC_CLASSES];
     struct model_counts counts;
     /* bytes the first got while the second waited for the same slots and got nothing */
     uint64_t starved[TRAFFIC_CLASSES][MODEL_STREAMS][MODEL_STREAMS];
@@ -127,6 +138,7 @@ unsigned model_place(const struct model *m);
 void model_submitted(struct model *m, unsigned i, qos_op handle, const struct qos_want *want);
 void model_promoted(struct model *m, unsigned i, enum urgency u, qos_time deadline);
 void model_cancelled(struct model *m, unsigned i);
+void model_warmed(struct model *m, enum traffic_class class, unsigned n, qos_time until);
 void model_ready(struct model *m, unsigned c);
 void model_gone(struct model *m, unsigned c, enum qos_gone why, bool seen);
 void model_done(struct model *m, unsigned i, enum qos_outcome how, uint64_t bytes);
@@ -146,6 +158,10 @@ unsigned model_conn_index(qos_conn handle);
 
 /* --- for judge.c and figures.c ----------------------------------------------------------------- */
 
+/** Is the class expected to ask, now? */
+bool model_is_warm(const struct model *m, unsigned class);
+/** Connections that are up for it at the providers asked first; *where they are. */
+unsigned model_warm_up(const struct model *m, unsigned class, uint32_t *where);
 /** Has the state of `op` changed: who may be asked is to be found out again. */
 void model_op_changed(struct model *m, struct model_op *op);
 void model_op_state(struct model *m, struct model_op *op, enum model_op_state to);

@@ -291,12 +291,26 @@ static void meddle_op(struct sim *s)
     tell(s, st, NULL);
 }
 
+/** Somebody is expected, or is not any more. */
+static void warm(struct sim *s)
+{
+    struct dice *d = &s->dice;
+    struct step st = {.kind = STEP_WARM,
+                      .want = {.class = (enum traffic_class)dice_below(d, TRAFFIC_CLASSES)},
+                      .n = dice_chance(d, 250) ? 0 : 1 + dice_below(d, 8)};
+    if (dice_chance(d, 500))
+        st.deadline = s->stage.now + 1 + dice_below(d, 60 * SECOND);
+    tell(s, st, NULL);
+}
+
 static void meddle(struct sim *s)
 {
     struct dice *d = &s->dice;
     unsigned p = dice_below(d, s->cfg.nproviders), a = dice_below(d, s->nactors);
     struct server *v = &s->servers[p];
     plan(s, dice_below(d, 400000), EV_MEDDLE, 0, 0);
+    if (dice_chance(d, 40))
+        warm(s);
     switch (dice_below(d, 14)) {
     case 0:
         v->weather = dice_chance(d, 400) ? WEATHER_REFUSES : WEATHER_FINE;

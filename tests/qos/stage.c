@@ -146,6 +146,10 @@ static void tell(struct stage *s, const struct step *st, const struct qos_config
     case STEP_RESIZE:
         resize(s, cfg);
         break;
+    case STEP_WARM:
+        model_warmed(&s->m, st->want.class, st->n, st->deadline);
+        qos_warm(s->q, s->now, st->want.class, st->n, st->deadline);
+        break;
     case STEP_STRAY:
         stray(s, st);
         break;

@@ -12,8 +12,8 @@ static const char *const gone_words[] = {"closed",  "stale", "broken", "silent",
                                          "refused", "limit", "login",  NULL};
 static const char *const outcome_words[] = {"ok",       "not-here", "spoilt",
                                             "declined", "no-room",  NULL};
-static const char *const step_words[] = {"pass", "submit", "promote", "cancel", "ready",
-                                         "gone", "answer", "resize",  "stray",  NULL};
+static const char *const step_words[] = {"pass",   "submit", "promote", "cancel", "ready", "gone",
+                                         "answer", "resize", "warm",    "stray",  NULL};
 
 static void *grow(void *p, size_t n, size_t size)
 {
@@ -152,6 +152,10 @@ static void step_write(const struct story *s, const struct step *st, FILE *f)
         break;
     case STEP_RESIZE:
         config_write(&s->configs[st->config], f);
+        break;
+    case STEP_WARM:
+        fprintf(f, " %s n=%u deadline=%llu", class_words[st->want.class], st->n,
+                (unsigned long long)st->deadline);
         break;
     case STEP_STRAY:
         fprintf(f, " dice=%u", st->dice);
@@ -308,6 +312,11 @@ static void step_read(struct words *w, struct step *st, struct qos_config *cfg)
         break;
     case STEP_RESIZE:
         config_read(w, cfg);
+        break;
+    case STEP_WARM:
+        st->want.class = (enum traffic_class)choice(w, word(w), class_words);
+        scan(w, word(w), "n=%u", 1, &st->n);
+        scan(w, word(w), "deadline=%" SCNu64, 1, &st->deadline);
         break;
     case STEP_STRAY:
         scan(w, word(w), "dice=%u", 1, &st->dice);

@@ -26,6 +26,7 @@ enum step_kind {
     STEP_GONE,    /* conn, why, seen, dice */
     STEP_ANSWER,  /* conn: what is first in flight there; how, bytes */
     STEP_RESIZE,  /* config */
+    STEP_WARM,    /* want.class, n, deadline: until then */
     STEP_STRAY,   /* late facts about handles that name nothing: dice */
 };
 
@@ -37,6 +38,7 @@ struct step {
     struct qos_want want;
     enum urgency urgency;
     qos_time deadline;
+    unsigned n;
     enum qos_gone why;
     enum qos_outcome how;
     bool seen;

@@ -32,6 +32,7 @@ struct pool {
     unsigned nops;
     enum qos_gone refusal; /* of an opening connection */
     bool readahead;        /* streaming also wants what it can wait for, and promotes it */
+    unsigned warm;         /* streaming may be expected, with so many connections */
     unsigned merged, all;  /* depths in the suite */
     struct qos_config cfg, other;
 };
@@ -70,6 +71,19 @@ static const struct pool pools[] = {
      .other = {.nproviders = 2,
                .providers = {{.connections = 0}, {.connections = 1, .pipelining = 2}},
                .classes = CLASSES(1, 1, 0, 1, 0, 1)}},
+    {.name = "a class that is expected",
+     .nops = 2,
+     .refusal = QOS_GONE_REFUSED,
+     .warm = 2,
+     .merged = 7,
+     .all = 5,
+     .cfg = {.nproviders = 2,
+             .providers = {{.connections = 2, .pipelining = 2}, {.connections = 1, .tier = 1}},
+             .classes = CLASSES(1, 3, 0, 1, 2, 2)},
+     .other = {.nproviders = 2,
+               .total = 1,
+               .providers = {{.connections = 1}, {.connections = 1}},
+               .classes = CLASSES(0, 1, 0, 1, 1, 1)}},
     {.name = "two tiers, reserve and a cap",
      .nops = 4,
      .refusal = QOS_GONE_LOGIN,
@@ -138,6 +152,10 @@ static struct step step_of(const struct pool *pool, const struct stage *s, struc
         st.why = m.how ? (enum qos_gone)m.how : pool->refusal;
         st.seen = st.why != QOS_GONE_BROKEN;
         break;
+    case STEP_WARM:
+        st.want.class = TRAFFIC_STREAMING;
+        st.n = pool->warm;
+        break;
     case STEP_READY:
     case STEP_RESIZE:
     case STEP_STRAY:
@@ -201,6 +219,8 @@ static void find_moves(const struct pool *pool, const struct stage *s, unsigned 
         if (op->want.urgency != URGENCY_DEMAND)
             add(l, STEP_PROMOTE, s->names[i], 0, 0);
     }
+    if (pool->warm && !s->m.warm[TRAFFIC_STREAMING].n)
+        add(l, STEP_WARM, 0, 0, 0);
     add(l, STEP_RESIZE, !resized, 0, 0);
 }
 
@@ -254,7 +274,9 @@ static uint64_t hash_of(const struct stage *s, unsigned submitted, bool resized)
         mix(&h, m->stats.providers[p].down * 64u + m->stats.providers[p].ceiling);
         mix(&h, ahead(s, m->stats.providers[p].retry_at));
         mix(&h, ahead(s, m->manners[p].no_probe_until));
+        mix(&h, ahead(s, m->manners[p].no_warm_until));
     }
+    mix(&h, m->warm[TRAFFIC_STREAMING].n);
     qos_time wake = qos_wake(s->q);
     mix(&h, wake == UINT64_MAX ? wake : ahead(s, wake));
     return h ? h : 1;

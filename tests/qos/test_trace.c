@@ -147,6 +147,12 @@ START_TEST(every_other_fact_has_its_line)
         snprintf(line, sizeof(line), "1 done o1.4294967295 %s bytes=%u", outcome[i], i);
         expect_line(&r, line);
     }
+    r = (struct qos_record){.kind = QOS_RECORD_WARM, .now = CLOCK + 1};
+    expect_line(&r, "1 warm queue n=0");
+    r.warm.class = TRAFFIC_STREAMING;
+    r.warm.n = UINT32_MAX;
+    r.warm.until = CLOCK + 60000001;
+    expect_line(&r, "1 warm streaming n=4294967295 in=60000000");
     r = (struct qos_record){.kind = QOS_RECORD_SHUT, .now = CLOCK + 1};
     expect_line(&r, "1 shut");
     r.kind = QOS_RECORD_QUIET;

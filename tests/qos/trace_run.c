@@ -230,6 +230,9 @@ static void step(struct run *r)
         qos_op_done(r->q, r->now, dice(r), QOS_OK, 1); /* late: of one that has ended long since */
     else if (chance(r, 30))
         resize(r);
+    else if (chance(r, 30))
+        qos_warm(r->q, r->now, (enum traffic_class)up_to(r, TRAFFIC_CLASSES), up_to(r, 5),
+                 chance(r, 60) ? r->now + up_to(r, 3000000) : 0);
     drain(r);
 }
 
