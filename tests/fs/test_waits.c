@@ -178,7 +178,7 @@ END_TEST
 
 START_TEST(a_read_of_several_rounds_is_one_wait)
 {
-    teardown();
+    close_film();
     rig_of(&uneven, (struct config_mount){.readahead = 0}, 0);
     h = fs_handle_open(rig_fs(rig), film);
     struct fs_read *r = begin_read(40000, 1000, false); /* where that is, is not known */
