@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIGURES_MOST 96
+#define FIGURES_MOST 128
 #define BOUNDS_MOST  3
 #define LINES_MOST   16
 #define LINE_ROOM    240
