@@ -345,6 +345,11 @@ static struct config *defaults_new(void)
                                      .view = CONFIG_VIEW_CONTENTS,
                                      .read_timeout_s = 60,
                                      .readahead = (uint64_t)32 << 20};
+    c->mount.scanners = strdup("default");
+    if (!c->mount.scanners) {
+        free(c);
+        return NULL;
+    }
     c->timeouts =
         (struct config_timeouts){.connect_s = 10, .stall_s = 15, .idle_s = 60, .probe_s = 30};
     return c;
@@ -428,5 +433,6 @@ void config_free(struct config *c)
         free(p->ca_file);
     }
     free(c->cache_disk);
+    free(c->mount.scanners);
     free(c);
 }

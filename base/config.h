@@ -59,6 +59,7 @@ struct config_mount {
     enum config_view view;
     unsigned read_timeout_s;
     uint64_t readahead; /* bytes a sequential reader is kept ahead, at most */
+    char *scanners;     /* programs that only look around, as fs/scan.h has it; NULL: none */
 };
 
 struct config_timeouts {

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/overflow.h"
+#include "base/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,9 @@
 /* A password longer than this is a mistake: a wrong file was named. NNTP lines end at 512 bytes
  * (RFC 3977 §3.1). */
 #define SECRET_MAX 400
+
+/* A list of names, in bytes: far more than anybody writes by hand. */
+#define WORDS_MAX  4096
 
 /* Comments at the end of a line are part of the value (a password may hold '#' and ';'), which
  * surprises people: say so wherever such a value is refused. */
@@ -343,6 +347,26 @@ static int name_set(const struct config_key *k, const char *value, char **at, ch
     return text_set(at, value);
 }
 
+static int words_set(const struct config_key *k, const char *value, char **at, char *err,
+                     size_t errlen)
+{
+    const char *rest = value, *bad;
+    size_t len, n = 0;
+
+    while (words_next(&rest, &len, &bad))
+        n++;
+    if (bad || strlen(value) > WORDS_MAX) {
+        snprintf(err, errlen, "%s: %s; separate names with blanks, and quote one that holds any%s",
+                 k->name, bad ? bad : "the list is too long", comment_hint(value));
+        return -EINVAL;
+    }
+    if (n)
+        return text_set(at, value);
+    free(*at);
+    *at = NULL;
+    return 0;
+}
+
 int config_value_set(const struct config_key *k, const char *value, const char *dir, void *base,
                      char *err, size_t errlen)
 {
@@ -389,6 +413,8 @@ int config_value_set(const struct config_key *k, const char *value, const char *
         if (rc >= 0)
             *(bool *)at = rc == 1;
         return rc < 0 ? rc : 0;
+    case CONFIG_WORDS:
+        return words_set(k, value, at, err, errlen);
     }
     return -EINVAL;
 }

@@ -77,6 +77,7 @@ static void mount_print(const struct config_mount *m)
     printf("view = %s\nmissing = %s\nread_timeout = %u\n", views[m->view],
            m->missing_zeros ? "zeros" : "error", m->read_timeout_s);
     size_print("readahead", m->readahead);
+    printf("scanners =%s%s\n", m->scanners ? " " : "", m->scanners ? m->scanners : "");
     putchar('\n');
 }
 

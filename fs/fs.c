@@ -33,25 +33,30 @@ int fs_new(const struct fs_options *o, struct cache *c, struct fs **out)
     fs->source = strdup(o->source ? o->source : "nzbfs");
     if (!fs->source)
         goto err1;
+    fs->scan = fs_scan_new(o->mount.scanners);
+    if (!fs->scan)
+        goto err2;
     fs->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fs->stop_fd < 0) {
         err = -errno;
-        goto err2;
+        goto err3;
     }
     err = fs_tree_init(&fs->tree);
     if (err)
-        goto err3;
+        goto err4;
     fs->watch.timed = !o->now_us;
     err = fs_watch_start(&fs->watch, fs);
     if (err)
-        goto err4;
+        goto err5;
     *out = fs;
     return 0;
 
-err4:
+err5:
     fs_tree_fini(&fs->tree);
-err3:
+err4:
     close(fs->stop_fd);
+err3:
+    fs_scan_free(fs->scan);
 err2:
     free(fs->source);
 err1:
@@ -86,6 +91,7 @@ void fs_free(struct fs *fs)
     pthread_mutex_destroy(&fs->open_lock);
     pthread_cond_destroy(&fs->idle_cond);
     pthread_mutex_destroy(&fs->idle);
+    fs_scan_free(fs->scan);
     free(fs->source);
     free(fs);
 }

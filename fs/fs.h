@@ -98,9 +98,12 @@ struct fs_handle *fs_handle_open(struct fs *fs, struct fs_node *file);
 /** Withdraws its readahead. No read that names it may be under way: over, and fs_read_start() returned. */
 void fs_handle_close(struct fs_handle *h);
 
-/** Its reader only looks around (`scan`): nothing is read ahead until it is told otherwise. Or it may well
- *  do (`wary`): not before it has read a long stretch. */
-void fs_handle_scan(struct fs_handle *h, bool scan, bool wary);
+/** The thread or process `pid` reads, or is about to. True: it is one that only looks around (mount.scanners):
+ *  nothing is read ahead for this handle until another one reads, and its reads should be URGENCY_SCAN. */
+bool fs_handle_caller(struct fs_handle *h, pid_t pid);
+
+/** It was opened as a player would not: nothing is read ahead before it has read a long stretch. */
+void fs_handle_wary(struct fs_handle *h);
 
 /* --- reading ----------------------------------------------------------------------------------- */
 

@@ -46,11 +46,45 @@ void fs_handle_close(struct fs_handle *h)
     free(h);
 }
 
-void fs_handle_scan(struct fs_handle *h, bool scan, bool wary)
+/* Under the lock: `caller` is the latest. */
+static void caller_note(struct fs_handle *h, struct fs_caller caller)
+{
+    unsigned k = 0;
+    while (k + 1 < FS_CALLERS && h->callers[k].pid != caller.pid)
+        k++;
+    for (; k > 0; k--)
+        h->callers[k] = h->callers[k - 1];
+    h->callers[0] = caller;
+    h->window.scan = caller.scans;
+}
+
+bool fs_handle_caller(struct fs_handle *h, pid_t pid)
+{
+    struct fs_caller caller = {.pid = pid};
+    bool known = false;
+    pthread_mutex_lock(&h->lock);
+    for (unsigned k = 0; k < FS_CALLERS && !known; k++)
+        if (h->callers[k].pid == pid && pid) {
+            caller = h->callers[k];
+            known = true;
+            if (k)
+                caller_note(h, caller);
+        }
+    pthread_mutex_unlock(&h->lock);
+    if (known)
+        return caller.scans;
+
+    caller.scans = fs_scan_is(h->fs->scan, pid);
+    pthread_mutex_lock(&h->lock);
+    caller_note(h, caller);
+    pthread_mutex_unlock(&h->lock);
+    return caller.scans;
+}
+
+void fs_handle_wary(struct fs_handle *h)
 {
     pthread_mutex_lock(&h->lock);
-    h->window.scan = scan;
-    h->window.wary = wary;
+    h->window.wary = true;
     pthread_mutex_unlock(&h->lock);
 }
 
@@ -143,13 +177,12 @@ static void batch_keep(struct fs_handle *h, struct batch *b)
 }
 
 /* Under the lock: the window after a read of `len` bytes at `off`. */
-static void batch_fill(struct fs_handle *h, uint64_t now_us, uint64_t off, uint32_t len,
-                       struct batch *b)
+static void batch_fill(struct fs_handle *h, uint64_t off, uint32_t len, struct batch *b)
 {
     h->window.most = most(h);
     h->window.size = h->node->file->size;
     h->window.latency_us = cache_latency_us(h->fs->cache);
-    qos_stream_read(&h->window, now_us, off, len, &b->step);
+    qos_stream_read(&h->window, h->tally.asked_us, off, len, &b->step);
     uint64_t pos = b->step.from;
     while (b->n < BATCH && pos < b->step.to && batch_add(h, b, &pos))
         qos_stream_asked(&h->window, b->step.run, pos);
@@ -200,12 +233,11 @@ void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len, const stru
     struct batch b = {.n = 0};
     struct cache *c = h->fs->cache;
     struct cache_file *f = &h->node->file->cache;
-    uint64_t now_us = h->fs->now_us();
     unsigned k = 0;
     pthread_mutex_lock(&h->lock);
     if (over)
         fs_tally_end(&h->tally, h->tally.asked_us, &none, over->err, over->n);
-    batch_fill(h, now_us, off, len, &b);
+    batch_fill(h, off, len, &b);
     pthread_mutex_unlock(&h->lock);
 
     if (b.step.withdraw)

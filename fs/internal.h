@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "fs/fs.h"
+#include "fs/scan.h"
 #include "nzb/segmap.h"
 #include "qos/stream.h"
 
@@ -232,6 +233,8 @@ uint64_t fs_tally_rate(struct fs_tally *t, uint64_t now_us);
 
 /* --- handle.c ---------------------------------------------------------------------------------- */
 
+#define FS_CALLERS 4
+
 struct fs_handle {
     /* fixed */
     struct fs *fs;
@@ -249,6 +252,10 @@ struct fs_handle {
     struct qos_stream window;
     uint64_t charge;      /* what is asked for and not read, as counted in fs.ahead_bytes */
     uint64_t withdrawals; /* how often some of it was withdrawn */
+    struct fs_caller {
+        pid_t pid; /* 0: none */
+        bool scans;
+    } callers[FS_CALLERS]; /* who has read of late, the latest first */
 };
 
 /** A read of [off, off+len) was asked for at `now_us`. Returns how many bytes of the run that it goes on with have
@@ -271,6 +278,7 @@ struct fs {
     /* fixed after fs_new() */
     struct config_mount mount;
     struct cache *cache;
+    struct fs_scan *scan;
     char *source;
     uint64_t (*now_us)(void);
     uint64_t ahead_most; /* of all handles together */

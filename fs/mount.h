@@ -34,6 +34,7 @@ struct fs_mount {
 struct fs_mount_handle {
     struct list link; /* under fs_mount.lock */
     struct fs_handle *handle;
+    bool scans;  /* who opened it only looks around */
     bool direct; /* errors are exact to the byte; else to the page */
 };
 

@@ -179,15 +179,19 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
         return;
     }
     struct op *op = op_new(req, n, OP_GETATTR);
-    if (op)
-        op_run(op);
-    else
+    if (!op) {
         fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    if (fs_scan_is(op->m->fs->scan, fuse_req_ctx(req)->pid))
+        op->read->urgency = URGENCY_SCAN;
+    op_run(op);
 }
 
 /* --- open files -------------------------------------------------------------------------------- */
 
-static struct fs_mount_handle *handle_open(struct fs_mount *m, struct fs_node *n, pid_t pid)
+static struct fs_mount_handle *handle_open(struct fs_mount *m, struct fs_node *n, pid_t pid,
+                                           int flags)
 {
     struct fs_health health;
     struct fs_mount_handle *h = calloc(1, sizeof(*h));
@@ -200,7 +204,13 @@ static struct fs_mount_handle *handle_open(struct fs_mount *m, struct fs_node *n
     }
     fs_node_health(n, &health);
     fs_handle_opener(h->handle, pid);
-    h->direct = m->fs->mount.direct_io || (health.missing && !m->fs->mount.missing_zeros);
+    h->scans = fs_handle_caller(h->handle, pid);
+    if (flags & O_NOATIME) /* indexers and backups care; players do not */
+        fs_handle_wary(h->handle);
+    /* What a scanner has read here and there, it does not read again, and the kernel would make up to a mebibyte
+     * of each small read: past the cache it costs what it asks for. */
+    h->direct =
+        m->fs->mount.direct_io || h->scans || (health.missing && !m->fs->mount.missing_zeros);
     pthread_mutex_lock(&m->lock);
     list_add_tail(&m->handles, &h->link);
     pthread_mutex_unlock(&m->lock);
@@ -228,7 +238,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         fuse_reply_err(req, EROFS);
         return;
     }
-    struct fs_mount_handle *h = handle_open(m, n, fuse_req_ctx(req)->pid);
+    struct fs_mount_handle *h = handle_open(m, n, fuse_req_ctx(req)->pid, fi->flags);
     struct op *op = h ? op_new(req, n, OP_OPEN) : NULL;
     if (!op) {
         if (h)
@@ -236,6 +246,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         fuse_reply_err(req, ENOMEM);
         return;
     }
+    if (h->scans)
+        op->read->urgency = URGENCY_SCAN;
     op->handle = h;
     op->fi = *fi;
     op->fi.fh = (uint64_t)(uintptr_t)h;
@@ -256,6 +268,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
     }
     op->handle = handle_of(fi);
     op->read->handle = op->handle->handle;
+    if (fs_handle_caller(op->read->handle, fuse_req_ctx(req)->pid))
+        op->read->urgency = URGENCY_SCAN;
     op->read->off = (uint64_t)off;
     op->read->len = size < FS_READ_MOST ? (uint32_t)size : FS_READ_MOST;
     op->read->partial = op->handle->direct;

@@ -31,6 +31,10 @@
  * articles that contradict one another must come to an end. */
 #define ROUNDS_MOST   64
 
+/* Who only looks around lets others go first for so long; then it has its turn among what is read ahead, or a
+ * copy that takes all there is would keep it waiting for ever. */
+#define PATIENCE_US   (UINT64_C(5) * 1000000)
+
 /* A failure that each read of a file meets again is one line in so long. */
 #define LOG_PERIOD_US (UINT64_C(10) * 1000000)
 
@@ -254,6 +258,12 @@ static void too_large_log(const struct read *r)
 static enum step digest(struct read *r)
 {
     bool again;
+    if (r->patient && some_ended(r, SEGMENT_TIMEOUT)) {
+        r->patient = false;
+        r->pub.urgency = URGENCY_READAHEAD;
+        unpin(r);
+        return STEP_AGAIN;
+    }
     r->failed |= some_ended(r, SEGMENT_FAILED);
     if (some_ended(r, SEGMENT_NOSPACE)) {
         if (r->nwants > 1) {
@@ -323,11 +333,14 @@ static enum cache_start fetch(struct read *r, bool *gone)
         return CACHE_TOO_BIG;
     if (!r->waited)
         deadline_set(r);
+    uint64_t deadline_us = r->watched.deadline_us, patient_us = r->asked_us + PATIENCE_US;
+    if (r->patient && patient_us < deadline_us)
+        deadline_us = patient_us;
     r->cache = (struct cache_read){.file = &r->file->cache,
                                    .class = r->pub.class,
                                    .urgency = r->pub.urgency,
                                    .stream = r->stream,
-                                   .deadline_us = r->watched.deadline_us,
+                                   .deadline_us = deadline_us,
                                    .ready = on_ready,
                                    .waits = &r->waits,
                                    .wants = r->wants,
@@ -446,6 +459,7 @@ bool fs_read_start(struct fs_read *pub)
     uint64_t off = pub->off;
     uint32_t len = pub->len;
     r->told = h && len;
+    r->patient = pub->urgency == URGENCY_SCAN && r->asked_us + PATIENCE_US < pub->deadline_us;
     r->run = len + (r->told ? fs_handle_begin(h, r->asked_us, off, len) : 0);
     r->stream = h ? h->stream : r->file->cache.id | UINT64_C(1) << 63;
     read_get(r);

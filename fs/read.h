@@ -41,6 +41,7 @@ struct read {
     uint64_t run;    /* bytes read in sequence up to the end of this read */
     uint64_t asked_us;
     bool told;      /* the handle knows of it, and is to be told of its end */
+    bool patient;   /* it only looks around, and has let all others go first until now */
     bool failed;    /* nobody could be asked for some of its bytes: they may be there */
     bool gather;    /* bytes are copied to buf, width blocks at a time */
     bool sound;     /* the pieces are where the plan has them */
