@@ -61,6 +61,11 @@ double scenario_median(const struct scenario_run *r, const char *figure);
 _Noreturn void scenario_fail(const char *what, const char *on);
 
 extern const struct scenario scenario_first;    /* B1 */
+extern const struct scenario scenario_steady;   /* B2 */
+extern const struct scenario scenario_seek;     /* B3 */
+extern const struct scenario scenario_four;     /* B4 */
+extern const struct scenario scenario_two;      /* B5 */
+extern const struct scenario scenario_busy;     /* B6 */
 extern const struct scenario scenario_failover; /* B7 */
 extern const struct scenario scenario_pause;    /* B8 */
 extern const struct scenario scenario_skip;     /* B9 */

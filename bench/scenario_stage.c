@@ -417,6 +417,25 @@ struct stage_counts stage_since(const struct stage_counts *then, const struct st
     return d;
 }
 
+struct stage_asked stage_asked(const struct stage *s, unsigned file, unsigned from, unsigned to)
+{
+    struct stage_asked out = {0};
+    unsigned end = s->nzb->files[file].nsegments;
+
+    for (unsigned i = from; i < to && i < end; i++) {
+        unsigned long n = 0;
+        for (unsigned k = 0; k < s->options.nservers; k++) {
+            char line[64], text[64];
+            snprintf(line, sizeof(line), "asked file/file%03u.bin/%u", file, i + 1);
+            stage_ask(s, k, line, text, sizeof(text));
+            n += strtoul(text, NULL, 10);
+        }
+        out.once += n > 0;
+        out.again += n > 1 ? (unsigned)n - 1 : 0;
+    }
+    return out;
+}
+
 void stage_settle(const struct stage *s, unsigned quiet_ms)
 {
     struct stage_counts last, c;

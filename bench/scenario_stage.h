@@ -92,6 +92,13 @@ void stage_count(const struct stage *s, unsigned i, struct stage_counts *out);
 /** What was counted between two of them; connections and in_flight are the later ones. */
 struct stage_counts stage_since(const struct stage_counts *then, const struct stage_counts *now);
 
+/** Of generated file `file`'s articles `from` up to before `to` (counted from 0; none are behind the end): how many were asked for at all
+ *  servers together, and how many times beyond the first. */
+struct stage_asked {
+    unsigned once, again;
+};
+struct stage_asked stage_asked(const struct stage *s, unsigned file, unsigned from, unsigned to);
+
 /** Wait until no article is on its way and none has been asked for in `quiet_ms`. */
 void stage_settle(const struct stage *s, unsigned quiet_ms);
 
