@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+/* A file of no more segments than this has no ends to speak of. */
+#define ENDS_PART 4
+
 /* --- descriptors and table ----------------------------------------------------------------------- */
 
 static size_t blocks_bytes(const struct cache *c)
@@ -207,6 +210,22 @@ void cache_block_free(struct cache *c, struct cache_block *b)
 
 /* --- pins ---------------------------------------------------------------------------------------- */
 
+/* The first or last of a file's segments: index, cues, tags. Of a file of few segments they are nothing apart. */
+static bool is_end(const struct cache_block *b)
+{
+    const struct segment_info *i = &b->info;
+
+    return i->len < i->file_size / ENDS_PART &&
+           (i->begin == 0 || i->file_size - i->len <= i->begin);
+}
+
+static void policy_take(struct cache *c, struct cache_block *b)
+{
+    cache_policy_insert(c->policy, &b->entry, b->key, (uint32_t)(b->chunks * CACHE_CHUNK));
+    if (is_end(b))
+        cache_policy_favour(&b->entry);
+}
+
 static void idle_begin(struct cache *c, struct cache_block *b)
 {
     c->idle += b->chunks;
@@ -235,7 +254,7 @@ void cache_block_ready(struct cache *c, struct cache_block *b, uint32_t pins)
     if (b->fresh)
         list_add_tail(&c->fresh, &b->link);
     else
-        cache_policy_insert(c->policy, &b->entry, b->key, (uint32_t)(b->chunks * CACHE_CHUNK));
+        policy_take(c, b);
     if (b->pins == 0)
         idle_begin(c, b);
     else if (!was_pinned)
@@ -255,7 +274,7 @@ void cache_block_unfresh(struct cache *c, struct cache_block *b)
     c->fresh_chunks -= b->chunks;
     b->fresh = false;
     list_del(&b->link);
-    cache_policy_insert(c->policy, &b->entry, b->key, (uint32_t)(b->chunks * CACHE_CHUNK));
+    policy_take(c, b);
 }
 
 static void spent_end(struct cache *c, struct cache_block *b)
@@ -292,7 +311,7 @@ void cache_block_pin(struct cache *c, struct cache_block *b)
     assert(b->state == BLOCK_READY);
     if (b->spent) { /* somebody came back */
         spent_end(c, b);
-        cache_policy_insert(c->policy, &b->entry, b->key, (uint32_t)(b->chunks * CACHE_CHUNK));
+        policy_take(c, b);
     } else if (b->fresh) {
         cache_block_unfresh(c, b);
     } else {

@@ -192,7 +192,8 @@ struct cache {
     unsigned overtakes; /* turns line 0 has had while line 1 waited */
     unsigned passes;    /* hits let through while the head of the line waited */
 
-    uint64_t latency_us, latency_last_us; /* of an article: the least of this spell, of the last one */
+    uint64_t latency_us;      /* of an article: the least of this spell … */
+    uint64_t latency_last_us; /* … and of the last one; 0: none */
     unsigned latency_n;
 
     struct cache_stats stats; /* the counters; the rest is filled in by cache_stats() */

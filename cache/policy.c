@@ -186,6 +186,12 @@ void cache_policy_insert(struct cache_policy *p, struct cache_policy_entry *e, u
     enqueue(p, e, ghost_returns(p, key) ? QUEUE_MAIN : QUEUE_PROBATION);
 }
 
+void cache_policy_favour(struct cache_policy_entry *e)
+{
+    if (e->hits == 0)
+        e->hits = 1;
+}
+
 void cache_policy_hit(struct cache_policy *p, struct cache_policy_entry *e)
 {
     if (p->inserted - e->seen >= p->apart && e->hits < MOST_HITS)

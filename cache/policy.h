@@ -5,6 +5,8 @@
  * tails and indexes that are read again and again. LRU lets the first wash the second out. This policy
  * keeps newcomers in a small queue and moves to the main one only what is asked for again.
  *
+ * Favoured  Where a file begins and ends is what everybody who opens it looks at: such blocks move to the main
+ *           queue without having been asked for twice.
  * Passes    A player takes a block in several small reads: those are one use. Only a hit that comes after
  *           some memory's worth of other blocks counts as another.
  * Shape     A value with intrusive entries; no clock, no randomness, no allocation after init.
@@ -36,6 +38,8 @@ void cache_policy_free(struct cache_policy *p);
 
 void cache_policy_insert(struct cache_policy *p, struct cache_policy_entry *e, uint64_t key,
                          uint32_t size);
+/** It is more likely than others to be asked for again: as if it had been used already. */
+void cache_policy_favour(struct cache_policy_entry *e);
 void cache_policy_hit(struct cache_policy *p, struct cache_policy_entry *e);
 void cache_policy_remove(struct cache_policy *p, struct cache_policy_entry *e);
 

@@ -239,6 +239,23 @@ START_TEST(if_any_may_go_one_goes)
 }
 END_TEST
 
+START_TEST(what_is_favoured_outlasts_a_long_pass)
+{
+    struct cache_policy *p = cache_policy_new(100);
+    struct cache_policy_entry e[400] = {{.key = 0}};
+
+    ck_assert_ptr_nonnull(p);
+    for (unsigned k = 0; k < 400; k++) {
+        if (k >= 100) /* memory is full */
+            ck_assert_uint_ge(cache_policy_evict(p, any_entry)->key, 4);
+        cache_policy_insert(p, &e[k], k, 1);
+        if (k < 4)
+            cache_policy_favour(&e[k]);
+    }
+    cache_policy_free(p);
+}
+END_TEST
+
 START_TEST(what_comes_back_soon_after_it_was_evicted_outlives_newcomers)
 {
     struct cache_policy *p = cache_policy_new(100);
@@ -313,6 +330,7 @@ int main(void)
         a_player_that_jumps_back_finds_it_in_a_small_memory,
         a_new_set_takes_the_place_of_an_old_one,
         if_any_may_go_one_goes,
+        what_is_favoured_outlasts_a_long_pass,
         what_comes_back_soon_after_it_was_evicted_outlives_newcomers,
         the_small_reads_of_one_pass_are_one_use,
         ghosts_of_any_size_and_number_are_bounded,
