@@ -45,7 +45,7 @@ struct stage_options {
 };
 
 struct stage_place {
-    char host[64], ready[128], control[128], ca_file[256];
+    char host[64], ready[128], control[104], ca_file[256];
     unsigned port;
     pid_t pid;
 };
