@@ -121,9 +121,9 @@ void qos_promote(struct qos *q, qos_time now, qos_op op, enum urgency u, qos_tim
  *  that the old one is gone). */
 void qos_cancel(struct qos *q, qos_time now, qos_op op);
 
-/** `class` is expected to ask for something: until `until` (0: until told otherwise) `n` connections are to be up
- *  that it could have, its own leases counted, at the providers that would be asked first; 0: none. Missing
- *  ones are opened when nothing waits for what that takes, never beyond the class's guarantee, above a
+/** `class` is expected to ask for something: until `until` (0: until told otherwise) `n` connections, but no more
+ *  than its guarantee, are to be up that it could have, its own leases counted, at the providers that would be
+ *  asked first; 0: none. Missing ones are opened when nothing waits for what that takes, never above a
  *  ceiling, or where a provider is down or in its back-off; until it is up such a one is the class's lease, and
  *  then idle: anybody's. Idle ones stay beyond idle_us while no more are up. Where a server closes them, with
  *  nothing answered in between, a new one waits for longer each time, up to idle_us. Replaces what was said

@@ -33,10 +33,17 @@ static unsigned up(const struct qos *q, unsigned class, uint32_t set)
     return n;
 }
 
+/** So many are to be up for it. */
+static unsigned wanted(const struct class *k)
+{
+    return k->warm < k->cfg.guaranteed ? k->warm : k->cfg.guaranteed;
+}
+
 static bool is_short(const struct qos *q, unsigned class, uint32_t set)
 {
     const struct class *k = &q->classes[class];
-    return k->leased < k->cfg.guaranteed && q->leased < q->cfg.total && up(q, class, set) < k->warm;
+    return k->leased < k->cfg.guaranteed && q->leased < q->cfg.total &&
+           up(q, class, set) < wanted(k);
 }
 
 /** Has it fewer connections than `b`, for what it bears? */
@@ -114,7 +121,7 @@ bool qos_warm_keeps(const struct qos *q, unsigned provider)
         if (!is_on(q, class))
             continue;
         uint32_t set = places(q);
-        if (set >> provider & 1 && up(q, class, set) <= q->classes[class].warm)
+        if (set >> provider & 1 && up(q, class, set) <= wanted(&q->classes[class]))
             return true;
     }
     return false;

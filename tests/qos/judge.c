@@ -149,7 +149,7 @@ static const char *warm_refusal(struct model *m, unsigned class, unsigned p)
     unsigned n = model_warm_up(m, class, &where);
     if (!model_is_warm(m, class))
         return "it is not expected";
-    if (n >= m->warm[class].n)
+    if (n >= model_warm_n(m, class))
         return "as many are up as are wanted";
     if (m->leased[class] >= m->cfg.classes[class].guaranteed)
         return "it has its guarantee";
@@ -465,7 +465,7 @@ static bool is_kept(const struct model *m, const struct model_conn *c)
 {
     uint32_t where;
     for (unsigned k = 0; k < TRAFFIC_CLASSES; k++) {
-        if (model_is_warm(m, k) && model_warm_up(m, k, &where) <= m->warm[k].n &&
+        if (model_is_warm(m, k) && model_warm_up(m, k, &where) <= model_warm_n(m, k) &&
             where >> c->provider & 1)
             return true;
     }
@@ -489,7 +489,7 @@ static void check_warm(struct model *m, unsigned class)
     qos_time longest = model_or(m->cfg.idle_us, 60000000);
     unsigned n = model_warm_up(m, class, &where);
     longest = longest + longest / 4;
-    if (!model_is_warm(m, class) || n >= m->warm[class].n || leased_sum(m) >= m->total ||
+    if (!model_is_warm(m, class) || n >= model_warm_n(m, class) || leased_sum(m) >= m->total ||
         m->leased[class] >= m->cfg.classes[class].guaranteed)
         return;
     for (; where; where &= where - 1) {
@@ -498,7 +498,7 @@ static void check_warm(struct model *m, unsigned class)
             continue;
         if (can_open(m, p))
             model_fault(m, "warm: class %u has %u of %u connections up, and provider %u has room",
-                        class, n, m->warm[class].n, p);
+                        class, n, model_warm_n(m, class), p);
     }
 }
 

@@ -213,6 +213,12 @@ void model_warmed(struct model *m, enum traffic_class class, unsigned n, qos_tim
     m->warm[class] = (struct model_warm){n, until};
 }
 
+unsigned model_warm_n(const struct model *m, unsigned class)
+{
+    unsigned n = m->warm[class].n, most = m->cfg.classes[class].guaranteed;
+    return n < most ? n : most;
+}
+
 bool model_is_warm(const struct model *m, unsigned class)
 {
     const struct model_warm *w = &m->warm[class];

@@ -160,6 +160,8 @@ unsigned model_conn_index(qos_conn handle);
 
 /** Is the class expected to ask, now? */
 bool model_is_warm(const struct model *m, unsigned class);
+/** How many are to be up for it, then. */
+unsigned model_warm_n(const struct model *m, unsigned class);
 /** Connections that are up for it at the providers asked first; *where they are. */
 unsigned model_warm_up(const struct model *m, unsigned class, uint32_t *where);
 /** Has the state of `op` changed: who may be asked is to be found out again. */

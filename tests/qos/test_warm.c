@@ -58,6 +58,9 @@ START_TEST(nothing_is_opened_for_it_beyond_its_guarantee)
     struct script *s = script_new(&c);
     warm(s, 9, 0);
     ck_assert_uint_eq(at(s, SC_OPENING), 4);
+    script_connect(s, -1);
+    ck_assert_uint_eq(at(s, SC_IDLE), 4);
+    ck_assert_uint_eq(s->opens, 4);
     script_free(s);
 }
 END_TEST
