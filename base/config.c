@@ -335,6 +335,7 @@ static struct config *defaults_new(void)
 
     if (!c)
         return NULL;
+    c->pool.warm = 4;
     c->cache_memory = (uint64_t)256 << 20;
     c->cache_disk_size = (uint64_t)20 << 30;
     c->mount = (struct config_mount){.uid = -1,

@@ -43,6 +43,7 @@ struct config_class {
 struct config_pool {
     unsigned connections; /* resolved: min(set, sum of the providers') */
     unsigned reserve;
+    unsigned warm; /* kept open while files are; 0: none */
     uint64_t rate_bps;
 };
 

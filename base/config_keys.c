@@ -33,6 +33,7 @@ static const struct config_key provider_keys[] = {
 static const struct config_key pool_keys[] = {
     {"connections", OF_CONFIG(pool.connections), 0, CONFIG_PROVIDERS *MOST_CONNS, CONFIG_NUMBER},
     {"reserve", OF_CONFIG(pool.reserve), 0, CONFIG_PROVIDERS *MOST_CONNS, CONFIG_NUMBER},
+    {"warm", OF_CONFIG(pool.warm), 0, CONFIG_PROVIDERS *MOST_CONNS, CONFIG_NUMBER},
     {"rate", OF_CONFIG(pool.rate_bps), 0, (uint64_t)1 << 50, CONFIG_SIZE},
     {"threads", OF_CONFIG(threads), 0, 4, CONFIG_NUMBER},
     {0},

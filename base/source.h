@@ -118,6 +118,9 @@ struct source_ops {
     /** Nobody wants `f` any more. What has not been sent is withdrawn and ends SEGMENT_CANCELLED;
      *  what has been sent may run to its end and then says how that was. */
     void (*cancel)(struct source *s, struct segment_fetch *f);
+    /** One more (+1), or one less (-1), may begin to fetch for streaming any moment: an open file. What can be
+     *  made ready for that is. Any thread. NULL: nothing can. */
+    void (*expect)(struct source *s, int by);
 };
 
 /** Embedded in its body; found again by container_of(). */
@@ -136,6 +139,12 @@ static inline void source_promote(struct source *s, struct segment_fetch *f, enu
                                   uint64_t deadline_us)
 {
     s->ops->promote(s, f, u, deadline_us);
+}
+
+static inline void source_expect(struct source *s, int by)
+{
+    if (s->ops->expect)
+        s->ops->expect(s, by);
 }
 
 static inline void source_cancel(struct source *s, struct segment_fetch *f)

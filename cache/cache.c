@@ -123,6 +123,11 @@ void cache_forget(struct cache *c, struct cache_file *f)
     pthread_mutex_unlock(&c->lock);
 }
 
+void cache_expect(struct cache *c, int by)
+{
+    source_expect(c->src, by);
+}
+
 void cache_stats(struct cache *c, struct cache_stats *out)
 {
     pthread_mutex_lock(&c->lock);

@@ -159,6 +159,9 @@ void cache_read_end(struct cache *c, struct cache_read *r);
 unsigned cache_block_iov(const struct cache_block *b, uint32_t off, uint32_t len, struct iovec *iov,
                          unsigned max);
 
+/** One more (+1), or one less (-1), may begin to read any moment; the source is told. */
+void cache_expect(struct cache *c, int by);
+
 /* --- readahead --------------------------------------------------------------------------------- */
 
 enum cache_ahead {

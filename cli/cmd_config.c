@@ -85,7 +85,8 @@ static void config_print(const struct config *c)
 {
     for (unsigned i = 0; i < c->nproviders; i++)
         provider_print(&c->providers[i]);
-    printf("[pool]\nconnections = %u\nreserve = %u\n", c->pool.connections, c->pool.reserve);
+    printf("[pool]\nconnections = %u\nreserve = %u\nwarm = %u\n", c->pool.connections,
+           c->pool.reserve, c->pool.warm);
     size_print("rate", c->pool.rate_bps);
     printf("threads = %u\n\n", c->threads);
     class_print("streaming", &c->classes[TRAFFIC_STREAMING]);

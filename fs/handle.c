@@ -28,6 +28,7 @@ struct fs_handle *fs_handle_open(struct fs *fs, struct fs_node *file)
     h->stream = atomic_fetch_add(&fs->streams, 1) + 1;
     list_add_tail(&fs->open, &h->link);
     pthread_mutex_unlock(&fs->open_lock);
+    cache_expect(fs->cache, +1);
     return h;
 }
 
@@ -40,6 +41,7 @@ void fs_handle_close(struct fs_handle *h)
     pthread_mutex_unlock(&h->fs->open_lock);
     if (h->node->file)
         cache_ahead_drop(h->fs->cache, &h->node->file->cache, h->stream);
+    cache_expect(h->fs->cache, -1);
     atomic_fetch_sub(&h->fs->ahead_bytes, h->charge);
     atomic_fetch_sub(&h->fs->handles, 1);
     pthread_mutex_destroy(&h->lock);

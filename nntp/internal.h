@@ -87,8 +87,11 @@ struct nntp_pool {
     unsigned live_ops, live_conns;
     struct segment_fetch *away, *away_last; /* found no slot; f->handle links them */
     struct nntp_rates rates;
-    unsigned touched;  /* lanes that got orders since the lock was taken */
-    uint64_t armed_us; /* what the alarm is set to */
+    unsigned touched;    /* lanes that got orders since the lock was taken */
+    uint64_t armed_us;   /* what the alarm is set to */
+    unsigned expected;   /* who may begin to fetch for streaming any moment */
+    unsigned warm;       /* connections that are up for them */
+    qos_time warm_until; /* there are none any more: until then */
     bool stopping;
 };
 

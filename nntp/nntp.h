@@ -23,13 +23,15 @@
 
 struct nntp_pool;
 
-/** `cfg` is copied. Starts the loops; no socket is opened before the first fetch. `trace`: NULL, or a file
+/** `cfg` is copied. Starts the loops; no socket is opened before something is fetched or
+ *  expected. `trace`: NULL, or a file
  *  to be made anew, which gets the scheduler's record (qos/trace.h) until the pool stops.
  *  0, or -errno with one line in err[errlen] (a CA file that cannot be read, no memory). */
 int nntp_pool_start(const struct config *cfg, const char *trace, struct nntp_pool **out, char *err,
                     size_t errlen);
 
-/** The pool as a source; lives as long as the pool. */
+/** The pool as a source; lives as long as the pool. While something is expected of it (source_expect), and for a
+ *  minute after that, [pool] warm connections are kept open, and opened where they are missing. */
 struct source *nntp_pool_source(struct nntp_pool *p);
 
 /** New shares, totals, rates and providers (matched by name) in place; waiters stay. `cfg` is copied.

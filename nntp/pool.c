@@ -24,6 +24,9 @@ _Static_assert(QOS_PROVIDERS == CONFIG_PROVIDERS, "a provider keeps its number i
 #define BACKOFF_MAX_US (10 * SECOND_US)
 #define LOGIN_US       (60 * SECOND_US)
 
+/* So long after the last file was closed connections are kept as if one were open. */
+#define WARM_US        (60 * SECOND_US)
+
 /* --- the source's face ------------------------------------------------------------------------------ */
 
 static struct nntp_pool *pool_of(struct source *s)
@@ -152,8 +155,32 @@ static void pool_cancel(struct source *s, struct segment_fetch *f)
     nntp_orders_unlock(p, now);
 }
 
+/* Lock held. A film is followed by the next one, and a library is opened file by file. */
+static void warm_tell(struct nntp_pool *p, qos_time now)
+{
+    bool on = p->expected || now < p->warm_until;
+
+    qos_warm(p->qos, now, TRAFFIC_STREAMING, on ? p->warm : 0, p->expected ? 0 : p->warm_until);
+}
+
+static void pool_expect(struct source *s, int by)
+{
+    struct nntp_pool *p = pool_of(s);
+    qos_time now = nntp_orders_lock(p);
+    bool before = p->expected;
+
+    assert(by >= 0 || p->expected >= (unsigned)-by);
+    p->expected += (unsigned)by;
+    if (before != (p->expected != 0)) {
+        if (before)
+            p->warm_until = now + WARM_US;
+        warm_tell(p, now);
+    }
+    nntp_orders_unlock(p, now);
+}
+
 static const struct source_ops source_ops = {
-    .fetch = pool_fetch, .promote = pool_promote, .cancel = pool_cancel};
+    .fetch = pool_fetch, .promote = pool_promote, .cancel = pool_cancel, .expect = pool_expect};
 
 /* --- configuration ---------------------------------------------------------------------------------- */
 
@@ -163,6 +190,7 @@ struct plan {
     const struct config_provider *of[QOS_PROVIDERS]; /* NULL: gone */
     struct nntp_site *site[QOS_PROVIDERS];           /* another site; NULL: as before */
     unsigned n;
+    unsigned warm;
     struct qos_config qos;
 };
 
@@ -247,6 +275,7 @@ static int plan_make(const struct nntp_pool *p, const struct config *cfg, struct
     if (r)
         return r;
     plan_qos(cfg, plan);
+    plan->warm = cfg->pool.warm;
     return qos_config_check(&plan->qos, err, errlen);
 }
 
@@ -276,6 +305,7 @@ static void plan_adopt(struct nntp_pool *p, struct plan *plan)
             atomic_store(&old->retired, true);
     }
     p->nproviders = plan->n;
+    p->warm = plan->warm;
     nntp_rates_set(&p->rates, &plan->qos);
     atomic_store(&p->rated, plan_is_rated(plan));
 }
@@ -389,10 +419,13 @@ int nntp_pool_resize(struct nntp_pool *p, const struct config *cfg, char *err, s
     if (!r) {
         qos_time now = nntp_orders_lock(p);
         r = qos_resize(p->qos, now, &plan.qos);
+        unsigned warm = p->warm;
         if (r)
             snprintf(err, errlen, "the scheduler does not take this configuration");
         else
             plan_adopt(p, &plan);
+        if (p->warm != warm)
+            warm_tell(p, now);
         nntp_orders_unlock(p, now);
         nntp_resolver_expire(p->resolver); /* somebody may have mended the name servers */
     }

@@ -66,7 +66,7 @@ START_TEST(every_key_is_read)
                "verify=off\nca_file = /ca.pem\nusername = me\npassword = p#a;s s\n"
                "connections = 50\ntier = 1\nweight = 3\nretention_days = 4000\n"
                "pipelining = 8\nrate = 10M\n"
-               "[pool]\nconnections = 40\nreserve = 2\nrate = 1G\nthreads = 2\n"
+               "[pool]\nconnections = 40\nreserve = 2\nwarm = 6\nrate = 1G\nthreads = 2\n"
                "[class streaming]\nguaranteed = 20\nburst = 40\nweight = 7\nper_stream = 9\n"
                "[class queue]\nguaranteed=25%\n[class health]\nburst = 50%\n"
                "[cache]\nmemory = 64m\ndisk = /var/cache\ndisk_size = 1G\n"
@@ -91,6 +91,7 @@ START_TEST(every_key_is_read)
     ck_assert_uint_eq(p->rate_bps, 10u << 20);
     ck_assert_uint_eq(c->pool.connections, 40);
     ck_assert_uint_eq(c->pool.reserve, 2);
+    ck_assert_uint_eq(c->pool.warm, 6);
     ck_assert_uint_eq(c->pool.rate_bps, 1u << 30);
     ck_assert_uint_eq(c->threads, 2);
     ck_assert_uint_eq(c->classes[TRAFFIC_STREAMING].guaranteed, 20);

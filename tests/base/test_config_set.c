@@ -62,8 +62,8 @@ static void expect_same(const struct config *a, const struct config *b, const ch
     }
     ck_assert_msg(memcmp(a->classes, b->classes, sizeof(a->classes)) == 0, "%s: classes", what);
     ck_assert_msg(a->pool.connections == b->pool.connections &&
-                      a->pool.reserve == b->pool.reserve && a->pool.rate_bps == b->pool.rate_bps &&
-                      a->threads == b->threads,
+                      a->pool.reserve == b->pool.reserve && a->pool.warm == b->pool.warm &&
+                      a->pool.rate_bps == b->pool.rate_bps && a->threads == b->threads,
                   "%s: pool", what);
     ck_assert_msg(memcmp(&a->timeouts, &b->timeouts, sizeof(a->timeouts)) == 0, "%s: timeouts",
                   what);
@@ -125,6 +125,7 @@ static const struct line lines[] = {
     {"provider eu.b", "provider.eu.b", "rate", {"0", "64K", "1T"}},
     {"pool", "pool", "connections", {"0", "50", "7"}},
     {"pool", "pool", "reserve", {"0", "5", "50"}},
+    {"pool", "pool", "warm", {"4", "0", "20"}},
     {"pool", "pool", "rate", {"0", "10M", "1G"}},
     {"class streaming", "class.streaming", "guaranteed", {"40%", "3", "0"}},
     {"class streaming", "class.streaming", "burst", {"100%", "60%", "9"}},
