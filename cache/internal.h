@@ -192,9 +192,14 @@ struct cache {
     unsigned overtakes; /* turns line 0 has had while line 1 waited */
     unsigned passes;    /* hits let through while the head of the line waited */
 
-    uint64_t latency_us;      /* of an article: the least of this spell … */
-    uint64_t latency_last_us; /* … and of the last one; 0: none */
-    unsigned latency_n;
+    uint64_t spell_us;      /* an article's time: the least of this spell … */
+    uint64_t last_spell_us; /* … and of the last one; 0: none */
+    unsigned spell_n;
+
+    /* any thread */
+    _Atomic uint64_t latency_us; /* the least of both */
+
+    /* under lock */
 
     struct cache_stats stats; /* the counters; the rest is filled in by cache_stats() */
 };

@@ -1,5 +1,7 @@
 #include "cache/internal.h"
 
+#include <stdatomic.h>
+
 /* What a read waited for.
  *
  *     the block    QUEUED ── SENT main ── (article) ── QUEUED ── SENT second ── (article) ── done
@@ -79,22 +81,20 @@ void cache_waits_done(struct cache *c, const struct cache_block *b)
     uint64_t now_us = c->now_us(), at_us = b->past[k - 1].at_us;
     uint64_t took = now_us > at_us ? now_us - at_us : 1;
 
-    if (c->latency_n == LATENCY_SPELL) {
-        c->latency_last_us = c->latency_us;
-        c->latency_n = 0;
+    if (c->spell_n == LATENCY_SPELL) {
+        c->last_spell_us = c->spell_us;
+        c->spell_n = 0;
     }
-    if (c->latency_n++ == 0 || took < c->latency_us)
-        c->latency_us = took;
+    if (c->spell_n++ == 0 || took < c->spell_us)
+        c->spell_us = took;
+    bool before = c->last_spell_us && c->last_spell_us < c->spell_us;
+    atomic_store_explicit(&c->latency_us, before ? c->last_spell_us : c->spell_us,
+                          memory_order_relaxed);
 }
 
 uint64_t cache_latency_us(struct cache *c)
 {
-    pthread_mutex_lock(&c->lock);
-    uint64_t us = c->latency_us;
-    if (c->latency_last_us && c->latency_last_us < us)
-        us = c->latency_last_us;
-    pthread_mutex_unlock(&c->lock);
-    return us;
+    return atomic_load_explicit(&c->latency_us, memory_order_relaxed);
 }
 
 /* --- the life of a read ---------------------------------------------------------------------------- */

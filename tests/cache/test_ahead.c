@@ -152,6 +152,57 @@ START_TEST(readahead_asked_again_after_it_was_dropped_is_fetched)
 }
 END_TEST
 
+START_TEST(what_another_run_keeps_is_not_withdrawn)
+{
+    static const struct cache_range keep[] = {{2, 3}, {90, UINT32_MAX}};
+
+    ck_assert_int_eq(ahead(&file, 1, 5), CACHE_AHEAD_STARTED);
+    ck_assert_int_eq(ahead(&file, 2, 5), CACHE_AHEAD_STARTED);
+    cache_ahead_keep(cache, &file.file, 6, NULL, 0); /* nobody's */
+    ck_assert_uint_eq(scripted_source_look(source, fetch_of(&file, 1)).cancels, 0);
+    cache_ahead_keep(cache, &file.file, 5, keep, 2);
+    ck_assert_uint_eq(scripted_source_look(source, fetch_of(&file, 1)).cancels, 1);
+    ck_assert_uint_eq(scripted_source_look(source, fetch_of(&file, 2)).cancels, 0);
+    end_with(&file, 1, SEGMENT_CANCELLED);
+    play(&file, 2, SEGMENT_DONE);
+    ck_assert_uint_eq(cache->fresh_chunks, 3);
+    cache_ahead_keep(cache, &file.file, 5, keep, 1);
+    ck_assert_uint_eq(cache->fresh_chunks, 3);
+    cache_ahead_keep(cache, &file.file, 5, keep + 1, 1);
+    ck_assert_uint_eq(cache->fresh_chunks, 0);
+}
+END_TEST
+
+/* Segment `i` takes so long from being asked of a provider, and longer than that in all. */
+static void takes(uint32_t i, uint64_t us)
+{
+    struct rig_read r;
+
+    start(&r, &file, i, 1, CACHE_PENDING);
+    now_us += 1000000;
+    scripted_source_move(fetch_of(&file, i), "main");
+    now_us += us;
+    play(&file, i, SEGMENT_DONE);
+    finish(&r);
+}
+
+START_TEST(an_articles_time_is_the_least_of_late_without_what_it_queued)
+{
+    ck_assert_uint_eq(cache_latency_us(cache), 0);
+    takes(0, 500);
+    ck_assert_uint_eq(cache_latency_us(cache), 500);
+    takes(1, 300);
+    takes(2, 9000); /* a straggler */
+    ck_assert_uint_eq(cache_latency_us(cache), 300);
+    for (unsigned k = 0; k < 200; k++) /* the line is a slower one now */
+        takes(3 + k % 90, 700 + k);
+    ck_assert_uint_ge(cache_latency_us(cache), 700);
+    ck_assert_uint_le(cache_latency_us(cache), 900);
+    load(&other, 1); /* of a source that does not tell */
+    ck_assert_uint_ge(cache_latency_us(cache), 700);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -164,6 +215,8 @@ int main(void)
         dropped_readahead_is_cancelled_unless_somebody_waits,
         what_a_dropped_readahead_brought_may_be_pushed_out,
         readahead_asked_again_after_it_was_dropped_is_fetched,
+        what_another_run_keeps_is_not_withdrawn,
+        an_articles_time_is_the_least_of_late_without_what_it_queued,
     };
 
     return world_run("cache/ahead", tests, sizeof(tests) / sizeof(tests[0]));
