@@ -420,9 +420,12 @@ static void on_ready(struct cache_read *c)
 
 struct fs_read *fs_read_new(struct fs *fs, struct fs_node *file)
 {
-    struct read *r = calloc(1, sizeof(*r));
+    struct read *r = malloc(sizeof(*r));
     if (!r)
         return NULL;
+    memset(r, 0, offsetof(struct read, waits));
+    r->waits.since_us = 0;
+    r->waits.n = 0;
     r->fs = fs;
     r->file = file->file;
     r->refs = 1;

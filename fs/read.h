@@ -30,8 +30,6 @@ struct read {
     bool in_cache; /* cache_read_start() has returned, `ready` has not run: it can be cancelled */
     unsigned readies; /* how often `ready` has run */
 
-    struct cache_waits waits; /* the cache's while it has the read; then, of who ends it */
-
     /* after the end: the owner's */
     bool kept; /* pins that the answer needs */
 
@@ -52,6 +50,9 @@ struct read {
     uint64_t pos, end; /* how far it is; where it ends, once the size is known */
     char *buf;
     struct cache_read cache;
+
+    /* not zeroed when the read is made, for they are large: as much of each is set as is used */
+    struct cache_waits waits; /* the cache's while it has the read; then, of who ends it */
     struct read_piece pieces[READ_PIECES];
     struct cache_want wants[READ_PIECES + 1];
     struct iovec iov[READ_IOVS];
