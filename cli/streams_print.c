@@ -8,7 +8,7 @@
 #include <string.h>
 
 /*  film.mkv
- *    reader   mpv (4711), at 512.0 MiB, 4.1 MiB/s
+ *    reader   mpv (4711), at 512 MiB, 4.1 MiB/s
  *    ahead    12.0 MiB ready, 6.0 MiB coming
  *    now      waits for main's bytes, for 1.2 s
  *    waited   3.4 s in 14 of 812 reads, 0.9 s at most: 3.0 s for a connection, 0.4 s for main's first byte
