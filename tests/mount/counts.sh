@@ -110,6 +110,8 @@ for ((i = 0; i < 20; i++)); do
 done
 start_newsd main --part-size $part --encode-first --nzb "$tmp/x.nzb" "$source" "${many[@]}"
 provider main connections=4
+setting pool warm=0 # what reads need; "warm" below is the other way
+setting "class streaming" guaranteed=3
 
 # Sizes of files that nobody opens: an article each. Then a look at both ends of each, as scanners take: the last
 # article of each, since the first is there.
@@ -131,6 +133,20 @@ reads "$film" "$source" 0:65536
 settle
 since articles connections kilobytes
 down
+
+# The same with connections opened ahead for whoever opens a file: as many as are set, and not an article more.
+has_accepted() {
+    figures main
+    ((accepted - before[accepted] >= $1))
+}
+sed -i 's/^warm = 0$/warm = 3/' "$conf"
+begin warm "$tmp/x.nzb"
+reads "$film" "$source" 0:65536
+wait_until "three connections are kept warm" 30 has_accepted 3
+settle
+since articles connections
+down
+sed -i 's/^warm = 3$/warm = 0/' "$conf"
 
 # A copy: each article once.
 begin copy "$tmp/x.nzb"
