@@ -35,10 +35,12 @@
 #define MARGIN_MOST   (8 * MIB)
 #define MARGIN_PART   4u
 
-/* The rate is that of a spell of so many bytes or so much time. Of what lies between two reads no more counts
- * than this: longer is a pause. */
-#define SPELL         MIB
-#define SPELL_US      UINT64_C(1000000)
+/* The rate is that of so many bytes or so much time, and of what was before it less and less; not of single reads,
+ * since a kernel sends several at once and then none for a while. Of what lies between two reads no more
+ * counts than PAUSE_US: longer is a pause. */
+#define RATE_KNOWN    MIB
+#define SPELL         (16 * MIB)
+#define SPELL_US      UINT64_C(8000000)
 #define PAUSE_US      UINT64_C(2000000)
 
 #define RATE_MOST     (UINT64_C(1) << 40)
@@ -184,16 +186,17 @@ static bool run_read(struct qos_run *r, uint64_t off, uint64_t end)
 /* A read of `len` bytes has come at `now_us`: how fast does its reader read? */
 static void rate_take(struct qos_stream *s, uint64_t now_us, uint64_t len)
 {
-    if (s->reads) {
+    if (s->reads)
         s->spell_us += least(minus(now_us, s->seen_us), PAUSE_US);
-        if (s->spell_bytes >= SPELL || s->spell_us >= SPELL_US) {
-            uint64_t us = s->spell_us ? s->spell_us : 1;
-            uint64_t bps = least(s->spell_bytes, RATE_MOST / 1000000) * 1000000 / us;
-            s->rate_bps = s->rate_bps ? (s->rate_bps + bps) / 2 : bps;
-            s->spell_us = s->spell_bytes = 0;
-        }
+    if (s->spell_bytes >= RATE_KNOWN) {
+        uint64_t us = s->spell_us ? s->spell_us : 1;
+        s->rate_bps = least(s->spell_bytes * 1000000 / us, RATE_MOST);
     }
     s->spell_bytes = plus(s->spell_bytes, len);
+    while (s->spell_bytes >= SPELL || s->spell_us >= SPELL_US) {
+        s->spell_bytes /= 2;
+        s->spell_us /= 2;
+    }
     s->seen_us = now_us;
 }
 

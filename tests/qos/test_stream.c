@@ -143,6 +143,18 @@ START_TEST(a_player_has_what_it_needs_and_no_more)
 }
 END_TEST
 
+START_TEST(a_player_whose_reads_come_in_bursts_is_a_player)
+{
+    for (uint64_t at = 0; at < 200 * MIB; at += 2 * MIB) {
+        reads(at, MIB);
+        now_us += 50;
+        reads(at + MIB, MIB);
+        now_us += SECOND / 2;
+    }
+    ck_assert_uint_le(held(), 5 * MIB);
+}
+END_TEST
+
 /* A reader that waits for each byte, on a line with such a rate and latency: what it reads in a latency is its
  * window, and no more than the line carries. */
 static uint64_t copies(uint64_t line_bps, uint64_t latency_us)
@@ -424,6 +436,7 @@ int main(void)
     tcase_add_test(t, of_too_many_runs_the_one_longest_unread_goes);
     tcase_add_test(t, what_a_run_holds_that_is_read_no_more_is_given_up);
     tcase_add_test(t, a_player_has_what_it_needs_and_no_more);
+    tcase_add_test(t, a_player_whose_reads_come_in_bursts_is_a_player);
     tcase_add_test(t, who_always_waits_gets_what_fills_the_line_and_no_more);
     tcase_add_test(t, where_articles_come_at_once_a_copy_stays_within_a_few_megabytes);
     tcase_add_test(t, the_window_grows_in_proportion_to_what_was_read);
