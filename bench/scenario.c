@@ -4,6 +4,7 @@
 #include "bench/scenario_report.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,13 +39,11 @@ static void usage(FILE *to)
 }
 
 /* From where we stand; the mount stands elsewhere. */
-static const char *program(const char *path)
+static const char *program(const char *path, char room[PATH_MAX])
 {
-    char *out = realpath(path, NULL);
-
-    if (!out)
+    if (!realpath(path, room))
         scenario_fail("there is no such program", path);
-    return out;
+    return room;
 }
 
 static unsigned rounds_read(const char *text)
@@ -59,6 +58,7 @@ static unsigned rounds_read(const char *text)
 
 struct asked {
     struct scenario_run run;
+    char nzbfs[PATH_MAX], newsd[PATH_MAX], nzbget[PATH_MAX];
     bool json;
     char **names; /* of scenarios; none: all */
     int nnames;
@@ -85,13 +85,13 @@ static bool options_read(int argc, char **argv, struct asked *a)
             a->json = true;
             break;
         case 'n':
-            a->run.nzbfs = program(optarg);
+            a->run.nzbfs = program(optarg, a->nzbfs);
             break;
         case 'N':
-            a->run.newsd = program(optarg);
+            a->run.newsd = program(optarg, a->newsd);
             break;
         case 'g':
-            a->run.nzbget = program(optarg);
+            a->run.nzbget = program(optarg, a->nzbget);
             break;
         case 'h':
             usage(stdout);
