@@ -345,7 +345,7 @@ static struct config *defaults_new(void)
                                      .early = true,
                                      .view = CONFIG_VIEW_CONTENTS,
                                      .read_timeout_s = 60,
-                                     .readahead = (uint64_t)32 << 20};
+                                     .readahead = (uint64_t)128 << 20};
     c->mount.scanners = strdup("default");
     if (!c->mount.scanners) {
         free(c);

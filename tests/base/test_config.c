@@ -49,7 +49,8 @@ START_TEST(one_provider_with_a_host_is_enough)
     ck_assert_uint_eq(c->mount.umask, 022);
     ck_assert_uint_eq(c->mount.read_timeout_s, 60);
     ck_assert(c->mount.default_permissions);
-    ck_assert_uint_eq(c->mount.readahead, 32u << 20);
+    ck_assert_uint_eq(c->mount.readahead, 128u << 20);
+    ck_assert_str_eq(c->mount.scanners, "default");
     ck_assert_uint_eq(c->timeouts.connect_s, 10);
     ck_assert_uint_eq(c->timeouts.stall_s, 15);
     ck_assert_uint_eq(c->timeouts.idle_s, 60);
@@ -72,7 +73,7 @@ START_TEST(every_key_is_read)
                "[cache]\nmemory = 64m\ndisk = /var/cache\ndisk_size = 1G\n"
                "[mount]\nuid = 1000\ngid = 100\numask = 0077\nallow_other = yes\n"
                "default_permissions = on\ndirect_io = 1\nview = raw\nmissing = zeros\n"
-               "read_timeout = 5\nreadahead = 8M\n"
+               "read_timeout = 5\nreadahead = 8M\nscanners = ffprobe  \"Plex Media Scan*\"\n"
                "[timeouts]\nconnect = 1\nstall = 2\nidle = 3\nprobe = 4\n");
     const struct config_provider *p = &c->providers[0];
 
@@ -112,10 +113,28 @@ START_TEST(every_key_is_read)
     ck_assert(c->mount.missing_zeros);
     ck_assert_uint_eq(c->mount.read_timeout_s, 5);
     ck_assert_uint_eq(c->mount.readahead, 8u << 20);
+    ck_assert_str_eq(c->mount.scanners, "ffprobe  \"Plex Media Scan*\"");
     ck_assert_uint_eq(c->timeouts.connect_s, 1);
     ck_assert_uint_eq(c->timeouts.stall_s, 2);
     ck_assert_uint_eq(c->timeouts.idle_s, 3);
     ck_assert_uint_eq(c->timeouts.probe_s, 4);
+    config_free(c);
+}
+END_TEST
+
+START_TEST(a_list_of_names_is_refused_where_its_quotes_are_wrong)
+{
+    refused(MAIN "[mount]\nscanners = ffprobe \"Plex Media\n",
+            "t.conf:4: scanners: a quote is not closed; separate names with blanks, and quote one "
+            "that holds any");
+    refused(MAIN "[mount]\nscanners = a\"b\"\n",
+            "t.conf:4: scanners: a quote stands inside of a word; separate names with blanks, and "
+            "quote one that holds any");
+    refused(MAIN "[mount]\nscanners = \"a\"b\n",
+            "t.conf:4: scanners: a word goes on behind its quote; separate names with blanks, and "
+            "quote one that holds any");
+    struct config *c = parsed(MAIN "[mount]\nscanners =\n");
+    ck_assert_ptr_null(c->mount.scanners);
     config_free(c);
 }
 END_TEST
@@ -378,6 +397,7 @@ int main(void)
     suite_add_tcase(s, t);
     tcase_add_test(t, one_provider_with_a_host_is_enough);
     tcase_add_test(t, every_key_is_read);
+    tcase_add_test(t, a_list_of_names_is_refused_where_its_quotes_are_wrong);
     tcase_add_test(t, a_mistyped_key_is_refused_with_the_likely_one);
     tcase_add_test(t, unknown_sections_are_refused_even_when_empty);
     tcase_add_test(t, what_stands_twice_is_refused_with_both_lines);
