@@ -29,13 +29,14 @@
 
 /* Only one at a time: what an early exit has to clean up. */
 static struct stage *current;
+static pid_t owner; /* a child of ours that fails leaves its parent's stage alone */
 
 static void stage_clean(void)
 {
     struct stage *s = current;
     char cmd[256];
 
-    if (!s)
+    if (!s || getpid() != owner)
         return;
     current = NULL;
     if (s->mount > 0) {
@@ -237,6 +238,7 @@ void stage_open(struct stage *s, const struct scenario_run *r, const struct stag
     snprintf(run, sizeof(run), "%s/run", s->folder);
     setenv("NZBFS_RUNTIME_DIR", run, 1); /* its control socket goes with the folder */
     current = s;
+    owner = getpid();
     if (!registered)
         atexit(stage_clean);
     registered = true;
