@@ -39,7 +39,7 @@ static void failover_round(struct scenario_run *r, struct stage *s, const struct
     struct play p = {.rate_bps = SPEED, .seed = 1};
     char figure[96];
 
-    stage_mount(s, NULL);
+    stage_mount(s, "readahead=32M");
     for (unsigned i = 0; i < 2; i++)
         stage_count(s, i, &then[i]);
     stage_path(s, 0, p.path);

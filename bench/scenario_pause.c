@@ -28,7 +28,7 @@ static void pause_round(struct scenario_run *r, struct stage *s, uint64_t size)
     struct play p = {.rate_bps = SPEED, .buffer = SPEED, .seed = 1};
 
     stage_count(s, 0, &begun);
-    stage_mount(s, NULL);
+    stage_mount(s, "readahead=32M");
     stage_path(s, 0, p.path);
     play_start(&p);
     play_await(&p, size / 4);
