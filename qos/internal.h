@@ -254,6 +254,10 @@ void qos_stream_hold(struct qos *q, struct stream *s, int by);
 /** Who can be asked for what waits of it may have changed. */
 void qos_stream_reconsider(struct qos *q, struct stream *s);
 
+/** What streams that wait got beyond each other under other settings is forgotten, but for a bounded part:
+ *  they may have been kept apart by caps, or by who could serve them, and compete from now on. */
+void qos_streams_level(struct qos *q);
+
 /** The cap has changed. */
 void qos_stream_refresh(struct qos *q, struct stream *s);
 

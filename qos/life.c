@@ -130,6 +130,7 @@ int qos_settings_change(struct qos *q, const struct qos_config *cfg)
         if (q->streams[i].live)
             qos_stream_refresh(q, &q->streams[i]);
     }
+    qos_streams_level(q);
     qos_bars_set(q, true);
     return 0;
 }

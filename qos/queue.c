@@ -178,6 +178,26 @@ static void credit_bound(struct qos *q, struct stream *s)
         stream_set(q, s, level - DEBT_MOST, false);
 }
 
+void qos_streams_level(struct qos *q)
+{
+    uint64_t least[TRAFFIC_CLASSES] = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    for (unsigned i = 0; i < q->limits.streams; i++) {
+        const struct stream *s = &q->streams[i];
+        if (s->live && s->waiting && s->served < least[s->class])
+            least[s->class] = s->served;
+    }
+    for (unsigned i = 0; i < q->limits.streams; i++) {
+        struct stream *s = &q->streams[i];
+        if (s->live && s->waiting && s->served - least[s->class] > DEBT_MOST)
+            stream_set(q, s, least[s->class] + DEBT_MOST, false);
+    }
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) { /* where those who come will stand */
+        struct class *k = &q->classes[c];
+        if (k->waiting && k->level > least[c] && k->level - least[c] > DEBT_MOST)
+            k->level = least[c] + DEBT_MOST;
+    }
+}
+
 static void flow_fit(struct qos *q, struct flow *f)
 {
     unsigned cap = q->classes[f->stream->class].cfg.per_stream, held = f->stream->held;
