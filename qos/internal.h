@@ -255,7 +255,7 @@ void qos_stream_hold(struct qos *q, struct stream *s, int by);
 void qos_stream_reconsider(struct qos *q, struct stream *s);
 
 /** What streams that wait got beyond each other under other settings is forgotten, but for a bounded part:
- *  they may have been kept apart by caps, or by who could serve them, and compete from now on. */
+ *  each may have had slots that the others could not use, and now there are fewer for all. */
 void qos_streams_level(struct qos *q);
 
 /** The cap has changed. */

@@ -386,21 +386,24 @@ START_TEST(an_idle_connection_that_ends_during_a_back_off_leaves_a_provider_down
 }
 END_TEST
 
-/* Two jobs at their caps, one on a connection that is fast and one on one that stands still; then there is one
- * connection for both. */
+/* Two jobs, each with a provider of its own: one is fast, one stands still. Then there is one connection for
+ * both. */
 START_TEST(who_got_ahead_under_other_settings_does_not_wait_for_all_of_it)
 {
-    struct qos_config cfg = account(2);
-    cfg.classes[TRAFFIC_QUEUE].per_stream = 1;
+    struct qos_config cfg = account(1);
+    cfg.nproviders = 2;
+    cfg.providers[0].retention_us = S;
+    cfg.providers[1] = (struct qos_provider_config){.connections = 1, .tier = 1};
+    bursts(&cfg, 2);
     struct script *s = script_new(&cfg);
-    unsigned slow = script_submit(s, (struct qos_want){.class = TRAFFIC_QUEUE, .stream = 2}, 300);
+    unsigned slow =
+        script_submit(s, (struct qos_want){.class = TRAFFIC_QUEUE, .stream = 2, .age = 2 * S}, 300);
     unsigned fast = script_submit(s, (struct qos_want){.class = TRAFFIC_QUEUE, .stream = 1}, 300);
-    script_connect(s, 0);
+    script_connect(s, -1);
     for (unsigned i = 0; i < 100; i++) /* 77 MB */
         script_answer(s, fast + i, QOS_OK);
-    expect_at(s, slow, 0);
+    expect_at(s, slow, 1);
     expect_at(s, fast + 100, 0);
-    cfg.classes[TRAFFIC_QUEUE].per_stream = 0;
     cfg.total = 1;
     bursts(&cfg, 1);
     resize(s, &cfg);
