@@ -26,6 +26,7 @@ static bool settings_apply(struct qos *q)
         q->classes[i].cfg = q->cfg.classes[i];
     q->epoch++;
     q->settings++;
+    qos_carried_set(q);
     return others;
 }
 
