@@ -152,8 +152,18 @@ static void stream_set(struct qos *q, struct stream *s, uint64_t served, bool ne
     }
 }
 
+/* What a stream could not have, at its cap, elsewhere, or while others were blocked and went first, is not owed to it
+ * in full. */
+static void credit_bound(struct qos *q, struct stream *s)
+{
+    uint64_t level = q->classes[s->class].level;
+    if (level > DEBT_MOST && s->served < level - DEBT_MOST)
+        stream_set(q, s, level - DEBT_MOST, false);
+}
+
 void qos_stream_sent(struct qos *q, struct stream *s, uint64_t bytes)
 {
+    credit_bound(q, s);
     q->classes[s->class].level = s->served;
     stream_set(q, s, s->served + bytes, true);
 }
@@ -169,14 +179,6 @@ void qos_stream_charge(struct qos *q, struct stream *s, int64_t bytes)
 }
 
 /* --- flows --- */
-
-/* What a stream could not have, at its cap or elsewhere, is not owed to it in full. */
-static void credit_bound(struct qos *q, struct stream *s)
-{
-    uint64_t level = q->classes[s->class].level;
-    if (level > DEBT_MOST && s->served < level - DEBT_MOST)
-        stream_set(q, s, level - DEBT_MOST, false);
-}
 
 void qos_streams_level(struct qos *q)
 {
