@@ -64,6 +64,7 @@ struct nntp_pool {
     struct nntp_resolver *resolver;
     struct nntp_lane lanes[NNTP_LOOPS_MOST];
     unsigned nlanes;
+    unsigned conns_most; /* that the scheduler has room for */
     struct nntp_op *ops; /* NNTP_OPS slots, mapped */
     int alarm_fd;
     struct nntp_trace *trace; /* of the scheduler, or NULL */

@@ -412,13 +412,15 @@ static struct nntp_op *next_running(struct nntp_lane *lane)
     return e ? container_of(e, struct nntp_op, mail) : NULL;
 }
 
-/* Another configuration has replaced the site: the operation goes to a connection to the new one. It is we who
- * close it: that is no fault of the operation or the provider, even where nothing was ever answered. */
+/* Another configuration has replaced the site: the operation goes to a connection to the new one. So does what
+ * flies on this one, or under load there would always be something, and the old place would be asked for ever.
+ * It is we who close it: that is no fault of the operations or the provider, even where nothing was ever
+ * answered. */
 static void op_start(const struct nntp_pool *p, struct nntp_op *op)
 {
     struct nntp_conn *c = op->conn;
 
-    if (atomic_load(&c->site->retired) && list_is_empty(&c->exchanges)) {
+    if (atomic_load(&c->site->retired)) {
         nntp_conn_end(c, QOS_GONE_CLOSED, false, "its configuration has changed");
         return;
     }

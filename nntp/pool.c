@@ -322,16 +322,35 @@ static unsigned lanes_wanted(const struct config *cfg)
     return n < NNTP_LOOPS_MOST ? n : NNTP_LOOPS_MOST;
 }
 
-static struct qos_limits limits_of(const struct plan *plan)
+static unsigned plan_connections(const struct plan *plan)
 {
-    struct qos_limits limits = {.ops = NNTP_OPS, .conns = CONNS_LEAST, .streams = STREAMS};
     unsigned sum = 0;
 
     for (unsigned k = 0; k < plan->n; k++)
         sum += plan->qos.providers[k].connections;
+    return sum;
+}
+
+static struct qos_limits limits_of(const struct plan *plan)
+{
+    struct qos_limits limits = {.ops = NNTP_OPS, .conns = CONNS_LEAST, .streams = STREAMS};
+    unsigned sum = plan_connections(plan);
+
     if (sum > limits.conns / 2)
         limits.conns = sum * 2;
     return limits;
+}
+
+/* Those on their way out take room, too. A full table would leave slots empty and say nothing. */
+static int plan_fits(const struct nntp_pool *p, const struct plan *plan, char *err, size_t errlen)
+{
+    unsigned sum = plan_connections(plan);
+
+    if (sum <= p->conns_most / 2)
+        return 0;
+    snprintf(err, errlen, "%u connections are more than there is room for since the start (%u): %s",
+             sum, p->conns_most / 2, "start anew for so many");
+    return -EINVAL;
 }
 
 /* With a trace it is recorded from the start. */
@@ -340,6 +359,7 @@ static int scheduler_start(struct nntp_pool *p, const struct plan *plan, const c
 {
     struct qos_limits limits = limits_of(plan);
 
+    p->conns_most = limits.conns;
     p->qos = qos_new(&plan->qos, &limits);
     if (!p->qos) {
         snprintf(err, errlen, "no memory for the scheduler");
@@ -416,6 +436,8 @@ int nntp_pool_resize(struct nntp_pool *p, const struct config *cfg, char *err, s
 
     /* Only this function changes providers, one caller at a time: so they may be read without the lock. */
     int r = plan_make(p, cfg, &plan, err, errlen);
+    if (!r)
+        r = plan_fits(p, &plan, err, errlen);
     if (!r) {
         qos_time now = nntp_orders_lock(p);
         r = qos_resize(p->qos, now, &plan.qos);

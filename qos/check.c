@@ -93,6 +93,11 @@ static const char *check_providers(const struct qos *q, const struct tally *t)
             return "a provider's figures are not its connections'";
         if (i < q->cfg.nproviders && qos_provider_sockets(p) > p->sockets_bar)
             return "I1: a provider has more sockets than it allows";
+        unsigned flies = 0;
+        for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
+            flies += t->flies[i][c];
+        if (flies != p->nflying || (!flies && p->flying))
+            return "what is under way at a provider is miscounted";
         if (p->down != (q->down >> i & 1))
             return "a provider is down and not marked so";
         if (sum(p->open) != p->opened)

@@ -288,6 +288,7 @@ void qos_conn_send(struct qos *q, struct conn *c, struct op *op)
     carrier_in(q, c);
     qos_cut_consider(q, c);
     p->shares[c->class].started++;
+    qos_carried_add(q, p, op);
     qos_stream_sent(q, s, op->charge);
     if (more)
         qos_stream_hold(q, s, +1);
@@ -301,6 +302,7 @@ void qos_conn_unsend(struct qos *q, struct conn *c, struct op *op)
     list_del(&op->link);
     op->conn = NULL;
     c->nflying--;
+    qos_carried_sub(&q->providers[c->provider], op);
     c->unwanted -= op->cancelled;
     if (listed)
         carrier_in(q, c);

@@ -36,6 +36,8 @@ static void look(const struct qos *q, struct view *v)
         else
             v->cold |= 1u << i;
     }
+    v->warm &= ~q->spent;
+    v->cold &= ~q->spent;
 }
 
 /** Does `a` with `na` leases come before `b` with `nb`? */
@@ -330,6 +332,7 @@ static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TR
             keeps(q, class, i, want))
             kept |= 1u << i;
     }
+    kept &= ~q->spent;
     struct flow *best = NULL;
     struct provider *at = NULL;
     unsigned depth = 0;
@@ -370,6 +373,7 @@ static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TR
 bool qos_grant(struct qos *q, struct qos_order *out)
 {
     unsigned order[TRAFFIC_CLASSES], n = classes_in_order(q, order);
+    q->spent = qos_carried_spent(q);
     if (n) {
         struct view v;
         look(q, &v);
@@ -403,7 +407,7 @@ void qos_claims_note(struct qos *q)
         uint32_t claims = 0;
         k->uncovered = 0;
         if (k->waiting && k->leased < k->cfg.guaranteed)
-            claims = wanted_of(q, c, &k->uncovered) & ~q->down;
+            claims = wanted_of(q, c, &k->uncovered) & ~q->down & ~q->spent;
         if (claims && !k->claims)
             k->claimed = q->now;
         k->claims = claims;

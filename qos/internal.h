@@ -168,6 +168,9 @@ struct provider {
     qos_time warm_at; /* none is opened before for a class that is merely expected */
 
     struct bucket bucket;
+    unsigned nflying;   /* operations, … */
+    uint64_t flying;    /* … and about how many bytes they will bring */
+    qos_time lively_at; /* the last answer, or when the first of them was sent */
 
     struct list vain;             /* connections all of whose operations are cancelled */
     uint64_t pace_us, pace_bytes; /* what bodies took and brought, recent ones weighing more */
@@ -209,6 +212,8 @@ struct qos {
     unsigned leased; /* the sum of the classes' */
     unsigned leased_bar;
     bool shut;
+    bool rated;                  /* some rate is limited */
+    uint32_t spent;              /* as qos_carried_spent() last said */
     bool unsettled;              /* a fact has come since qos_next() last said false */
     uint64_t grants;             /* leases */
     uint32_t settings;           /* how often they have changed */
@@ -264,6 +269,10 @@ void qos_stream_hold(struct qos *q, struct stream *s, int by);
 
 /** Who can be asked for what waits of it may have changed. */
 void qos_stream_reconsider(struct qos *q, struct stream *s);
+
+/** What streams that wait got beyond each other under other settings is forgotten, but for a bounded part:
+ *  each may have had slots that the others could not use, and now there are fewer for all. */
+void qos_streams_level(struct qos *q);
 
 /** The cap has changed. */
 void qos_stream_refresh(struct qos *q, struct stream *s);
@@ -395,6 +404,17 @@ void qos_claims_note(struct qos *q);
 /* --- stats.c ----------------------------------------------------------------------------------- */
 
 void qos_hist_add(uint64_t hist[QOS_HIST], qos_time us);
+
+/* --- carried.c --------------------------------------------------------------------------------- */
+
+/** Providers where as much is under way as their rate limits carry. */
+uint32_t qos_carried_spent(const struct qos *q);
+/** The limits may have changed. */
+void qos_carried_set(struct qos *q);
+void qos_carried_add(struct qos *q, struct provider *p, const struct op *op);
+void qos_carried_sub(struct provider *p, const struct op *op);
+/** When what is under way there stops to count, if nothing is answered. */
+qos_time qos_carried_wake(const struct qos *q, const struct provider *p);
 
 /* --- rate.c ------------------------------------------------------------------------------------ */
 

@@ -28,6 +28,7 @@ static bool settings_apply(struct qos *q)
         q->classes[i].cfg = q->cfg.classes[i];
     q->epoch++;
     q->settings++;
+    qos_carried_set(q);
     return others;
 }
 
@@ -132,6 +133,7 @@ int qos_settings_change(struct qos *q, const struct qos_config *cfg)
         if (q->streams[i].live)
             qos_stream_refresh(q, &q->streams[i]);
     }
+    qos_streams_level(q);
     qos_bars_set(q, true);
     return 0;
 }

@@ -217,6 +217,7 @@ void qos_provider_answered(struct qos *q, struct provider *p)
     p->faults = 0;
     p->level = 0;
     p->warm_level = 0;
+    p->lively_at = q->now;
     set_down(q, p, false);
 }
 
@@ -253,6 +254,8 @@ qos_time qos_provider_wake(const struct qos *q, const struct provider *p)
     bool wanted = false;
     for (unsigned c = 0; c < TRAFFIC_CLASSES; c++)
         wanted |= q->classes[c].waiting > 0;
+    if (wanted)
+        sooner(&at, qos_carried_wake(q, p));
     if (wanted && p->cfg.connections) {
         if (p->open_at > q->now)
             sooner(&at, p->open_at);

@@ -152,8 +152,18 @@ static void stream_set(struct qos *q, struct stream *s, uint64_t served, bool ne
     }
 }
 
+/* What a stream could not have, at its cap, elsewhere, or while others were blocked and went first, is not owed to it
+ * in full. */
+static void credit_bound(struct qos *q, struct stream *s)
+{
+    uint64_t level = q->classes[s->class].level;
+    if (level > DEBT_MOST && s->served < level - DEBT_MOST)
+        stream_set(q, s, level - DEBT_MOST, false);
+}
+
 void qos_stream_sent(struct qos *q, struct stream *s, uint64_t bytes)
 {
+    credit_bound(q, s);
     q->classes[s->class].level = s->served;
     stream_set(q, s, s->served + bytes, true);
 }
@@ -170,12 +180,24 @@ void qos_stream_charge(struct qos *q, struct stream *s, int64_t bytes)
 
 /* --- flows --- */
 
-/* What a stream could not have, at its cap or elsewhere, is not owed to it in full. */
-static void credit_bound(struct qos *q, struct stream *s)
+void qos_streams_level(struct qos *q)
 {
-    uint64_t level = q->classes[s->class].level;
-    if (level > DEBT_MOST && s->served < level - DEBT_MOST)
-        stream_set(q, s, level - DEBT_MOST, false);
+    uint64_t least[TRAFFIC_CLASSES] = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    for (unsigned i = 0; i < q->limits.streams; i++) {
+        const struct stream *s = &q->streams[i];
+        if (s->live && s->waiting && s->served < least[s->class])
+            least[s->class] = s->served;
+    }
+    for (unsigned i = 0; i < q->limits.streams; i++) {
+        struct stream *s = &q->streams[i];
+        if (s->live && s->waiting && s->served - least[s->class] > DEBT_MOST)
+            stream_set(q, s, least[s->class] + DEBT_MOST, false);
+    }
+    for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) { /* where those who come will stand */
+        struct class *k = &q->classes[c];
+        if (k->waiting && k->level > least[c] && k->level - least[c] > DEBT_MOST)
+            k->level = least[c] + DEBT_MOST;
+    }
 }
 
 static void flow_fit(struct qos *q, struct flow *f)

@@ -79,7 +79,7 @@ bool qos_warm_open(struct qos *q, struct qos_order *out)
         if (!is_on(q, class) || list_is_empty(&q->free_conns))
             continue;
         uint32_t set = places(q);
-        struct provider *p = is_short(q, class, set) ? place(q, set) : NULL;
+        struct provider *p = is_short(q, class, set) ? place(q, set & ~q->spent) : NULL;
         if (!p)
             continue;
         unsigned provider = (unsigned)(p - q->providers);

@@ -49,6 +49,7 @@ mkdir "$mnt"
 export HOME=$tmp XDG_CONFIG_HOME=$tmp/config
 # Control sockets stand in a directory of the test's own.
 export NZBFS_RUNTIME_DIR=$tmp/run
+mkdir -m 700 "$NZBFS_RUNTIME_DIR"
 
 # A daemon's standard error goes nowhere, so sanitizers write to files, which cleanup looks for.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-}:log_path=$tmp/sanitizer"

@@ -469,6 +469,65 @@ START_TEST(connections_to_the_old_place_that_were_never_used_fail_nobody)
 }
 END_TEST
 
+/* With more to ask for than there are connections, each always has something in flight. */
+START_TEST(a_provider_that_moved_under_load_is_asked_no_more_at_its_old_place)
+{
+    static struct fetch t[100];
+    struct nntp_pool_stats ps;
+    struct newsd_tags tags;
+    struct newsd_stats s;
+    struct rig r;
+    rig_init(&r, 100);
+    rig_server(&r, &(struct newsd_config){0});
+    rig_server(&r, &(struct newsd_config){0});
+    r.cfg.nproviders = 1;
+    r.cfg.providers[0].pipelining = 4;
+    rig_start(&r);
+    newsd_hold(r.servers[0], true);
+    for (uint32_t i = 0; i < 100; i++) {
+        fetch_init(&t[i], &r, i + 1);
+        t[i].f.want.class = TRAFFIC_QUEUE;
+        fetch_start(&t[i], &r);
+    }
+    do {
+        newsd_tags(r.servers[0], &tags);
+        sched_yield();
+    } while (tags.all.held < 4);
+    struct config moved = r.cfg;
+    moved.providers[0].port = newsd_port(r.servers[1]);
+    nntp_pool_stats(r.pool, &ps);
+    ck_assert_uint_gt(ps.qos.providers[0].started, 4);
+    ck_assert_int_eq(nntp_pool_resize(r.pool, &moved, r.err, sizeof(r.err)), 0);
+    newsd_hold(r.servers[0], false);
+    for (uint32_t i = 0; i < 100; i++) {
+        ck_assert_int_eq(fetch_wait(&t[i]), SEGMENT_DONE);
+        fetch_check(&t[i], i + 1);
+        fetch_fini(&t[i]);
+    }
+    newsd_stats(r.servers[0], &s);
+    ck_assert_uint_le(s.body, ps.qos.providers[0].started);
+    nntp_pool_stats(r.pool, &ps);
+    ck_assert_uint_eq(ps.qos.classes[TRAFFIC_QUEUE].broken, 0);
+    rig_fini(&r);
+}
+END_TEST
+
+START_TEST(more_connections_than_there_is_room_for_are_refused_aloud)
+{
+    struct rig r;
+    rig_init(&r, 1);
+    rig_server(&r, &(struct newsd_config){0});
+    rig_start(&r);
+    struct config large = r.cfg;
+    large.providers[0].connections = 2049;
+    ck_assert_int_eq(nntp_pool_resize(r.pool, &large, r.err, sizeof(r.err)), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(r.err, "2049 connections"));
+    large.providers[0].connections = 2048;
+    ck_assert_int_eq(nntp_pool_resize(r.pool, &large, r.err, sizeof(r.err)), 0);
+    rig_fini(&r);
+}
+END_TEST
+
 START_TEST(an_impossible_configuration_is_refused_and_changes_nothing)
 {
     struct rig r;
@@ -518,6 +577,8 @@ static Suite *suite(void)
     tcase_add_test(t, a_provider_can_be_taken_out_and_another_put_in);
     tcase_add_test(t, a_provider_that_moved_is_asked_at_its_new_place);
     tcase_add_test(t, connections_to_the_old_place_that_were_never_used_fail_nobody);
+    tcase_add_test(t, a_provider_that_moved_under_load_is_asked_no_more_at_its_old_place);
+    tcase_add_test(t, more_connections_than_there_is_room_for_are_refused_aloud);
     tcase_add_test(t, an_impossible_configuration_is_refused_and_changes_nothing);
     suite_add_tcase(s, t);
     return s;

@@ -73,7 +73,7 @@ static bool lighter(const struct model *m, unsigned a, unsigned b)
 /** An operation begins a lease of an idle connection. */
 static void check_place(struct model *m, struct model_op *op, unsigned p)
 {
-    uint32_t others = model_serves(m, op) & ~(1u << p) & ~m->down;
+    uint32_t others = model_serves(m, op) & ~(1u << p) & ~m->down & ~model_spent(m);
     if (op->shun || m->down >> p & 1)
         return; /* those have preferences of their own */
     for (; others; others &= others - 1) {
@@ -114,7 +114,7 @@ static void check_opening(struct model *m, unsigned class, unsigned p)
     }
     if (!(all >> p & 1))
         return;
-    for (uint32_t left = all & ~m->down; left; left &= left - 1) {
+    for (uint32_t left = all & ~m->down & ~model_spent(m); left; left &= left - 1) {
         unsigned o = (unsigned)__builtin_ctz(left);
         if (idle_at(m, o))
             model_fault(m, "rule 5: a connection is opened at %u; a warm one idles at %u", p, o);
@@ -169,6 +169,12 @@ static const char *warm_refusal(struct model *m, unsigned class, unsigned p)
     return NULL;
 }
 
+static void check_rate(struct model *m, unsigned p)
+{
+    if (model_spent(m) >> p & 1)
+        model_fault(m, "rate: more is sent to provider %u than its limit carries", p);
+}
+
 static void note_lease(struct model *m, unsigned class)
 {
     m->counts.leases[class]++;
@@ -191,6 +197,7 @@ static void on_open(struct model *m, const struct qos *q, const struct qos_order
         return;
     }
     check_manners(m, p, model_sockets(m, p));
+    check_rate(m, p);
     const char *refusal = warm_refusal(m, class, p);
     bool waits = model_servable(m, class, p) > 0;
     if (!waits && model_is_warm(m, class) && refusal)
@@ -317,6 +324,9 @@ static void on_start(struct model *m, const struct qos_order *o)
         return;
     }
     check_sending(m, op, c);
+    check_rate(m, c->provider);
+    if (!model_has_in_flight(m, c->provider))
+        m->manners[c->provider].lively_at = m->now;
     if (c->n) {
         check_pipeline(m, c, op);
     } else {
@@ -436,7 +446,7 @@ static void check_idle(struct model *m, unsigned c, unsigned p)
 {
     unsigned openings = model_covering(m, c), waits = model_servable(m, c, p);
     bool capped = m->cfg.classes[c].per_stream > 0;
-    if (!waits)
+    if (!waits || model_spent(m) >> p & 1)
         return;
     if (m->stats.providers[p].idle && waits > (capped ? openings : 0))
         model_fault(m, "I4: provider %u idles while %u of class %u wait", p, waits, c);
@@ -492,7 +502,7 @@ static void check_warm(struct model *m, unsigned class)
     if (!model_is_warm(m, class) || n >= model_warm_n(m, class) || leased_sum(m) >= m->total ||
         m->leased[class] >= m->cfg.classes[class].guaranteed)
         return;
-    for (; where; where &= where - 1) {
+    for (where &= ~model_spent(m); where; where &= where - 1) {
         unsigned p = (unsigned)__builtin_ctz(where);
         if (m->manners[p].warm_lost && m->now <= m->manners[p].warm_lost_at + longest)
             continue;

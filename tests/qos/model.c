@@ -166,6 +166,7 @@ void model_done(struct model *m, unsigned i, enum qos_outcome how, uint64_t byte
         }
     }
     m->manners[p].failed = false;
+    m->manners[p].lively_at = m->now;
     n->bytes[k][p] += bytes;
     n->ok[k][p] += how == QOS_OK || how == QOS_NO_ROOM;
     n->not_here[k][p] += how == QOS_NOT_HERE;
@@ -459,4 +460,48 @@ unsigned model_servable(struct model *m, unsigned class, unsigned p)
         n += waiting[s] < room ? waiting[s] : room;
     }
     return n;
+}
+
+/* --- rates ------------------------------------------------------------------------------------- */
+
+static bool over(uint64_t bps, uint64_t bytes, unsigned n)
+{
+    return bps && n >= 3 && bytes / 5 >= bps;
+}
+
+uint32_t model_spent(const struct model *m)
+{
+    uint64_t bytes[QOS_PROVIDERS] = {0}, all_bytes = 0;
+    unsigned n[QOS_PROVIDERS] = {0}, all = 0;
+    uint32_t spent = 0;
+    for (unsigned i = 0; i < m->nops; i++) {
+        const struct model_op *op = &m->ops[i];
+        if (op->state != MODEL_FLIES)
+            continue;
+        unsigned p = m->conns[op->conn].provider;
+        bytes[p] += op->want.bytes                  ? op->want.bytes
+                    : op->want.verb == SEGMENT_BODY ? 768000
+                                                    : 16384;
+        n[p]++;
+    }
+    for (unsigned p = 0; p < m->cfg.nproviders; p++) {
+        if (!n[p] || m->now - m->manners[p].lively_at >= 10000000)
+            continue;
+        all_bytes += bytes[p];
+        all += n[p];
+        spent |= over(m->cfg.providers[p].rate_bps, bytes[p], n[p]) ? 1u << p : 0;
+    }
+    if (over(m->cfg.rate_bps, all_bytes, all))
+        spent = UINT32_MAX;
+    return spent & ~m->down;
+}
+
+bool model_has_in_flight(const struct model *m, unsigned provider)
+{
+    for (unsigned i = 0; i < m->nops; i++) {
+        const struct model_op *op = &m->ops[i];
+        if (op->state == MODEL_FLIES && m->conns[op->conn].provider == provider)
+            return true;
+    }
+    return false;
 }

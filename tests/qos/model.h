@@ -72,6 +72,7 @@ struct model_manners {
     qos_time no_open_until;  /* no attempt at all */
     qos_time failed_at;
     bool failed;
+    qos_time lively_at;     /* its last answer, or when something was sent to it that had nothing */
     qos_time no_warm_until; /* no attempt for a class that is merely expected before */
     qos_time warm_lost_at; /* when one of those was lost last; its wait may be as long as idle_us */
     bool warm_lost;
@@ -153,6 +154,11 @@ void model_quiet(struct model *m, const struct qos *q);
 void model_figures(struct model *m);
 
 unsigned model_sockets(const struct model *m, unsigned provider);
+/** Providers where what is in flight is what their limits carry in five seconds: nothing more is sent. */
+uint32_t model_spent(const struct model *m);
+
+bool model_has_in_flight(const struct model *m, unsigned provider);
+
 /** Where the model keeps a connection. */
 unsigned model_conn_index(qos_conn handle);
 

@@ -386,6 +386,37 @@ START_TEST(an_idle_connection_that_ends_during_a_back_off_leaves_a_provider_down
 }
 END_TEST
 
+/* Two jobs, each with a provider of its own: one is fast, one stands still. Then there is one connection for
+ * both. */
+START_TEST(who_got_ahead_under_other_settings_does_not_wait_for_all_of_it)
+{
+    struct qos_config cfg = account(1);
+    cfg.nproviders = 2;
+    cfg.providers[0].retention_us = S;
+    cfg.providers[1] = (struct qos_provider_config){.connections = 1, .tier = 1};
+    bursts(&cfg, 2);
+    struct script *s = script_new(&cfg);
+    unsigned slow =
+        script_submit(s, (struct qos_want){.class = TRAFFIC_QUEUE, .stream = 2, .age = 2 * S}, 300);
+    unsigned fast = script_submit(s, (struct qos_want){.class = TRAFFIC_QUEUE, .stream = 1}, 300);
+    script_connect(s, -1);
+    for (unsigned i = 0; i < 100; i++) /* 77 MB */
+        script_answer(s, fast + i, QOS_OK);
+    expect_at(s, slow, 1);
+    expect_at(s, fast + 100, 0);
+    cfg.total = 1;
+    bursts(&cfg, 1);
+    resize(s, &cfg);
+    script_answer(s, fast + 100, QOS_OK);
+    unsigned turns = 0;
+    for (; !s->ops[fast + 101].sent; turns++)
+        script_answer(s, slow + turns, QOS_OK);
+    ck_assert_uint_gt(turns, 16); /* it is ahead, after all */
+    ck_assert_uint_lt(turns, 26); /* 16 MiB of it */
+    script_free(s);
+}
+END_TEST
+
 START_TEST(a_provider_is_removed_under_what_flies_there_and_nobody_fails)
 {
     struct qos_config cfg = account(4);
@@ -555,6 +586,7 @@ int main(void)
     tcase_add_loop_test(t, the_next_tier_takes_over_when_the_last_connection_goes_during_a_back_off,
                         0, 4);
     tcase_add_test(t, an_idle_connection_that_ends_during_a_back_off_leaves_a_provider_down);
+    tcase_add_test(t, who_got_ahead_under_other_settings_does_not_wait_for_all_of_it);
     tcase_add_test(t, a_provider_is_removed_under_what_flies_there_and_nobody_fails);
     tcase_add_test(t, the_last_provider_cannot_be_removed_nor_a_class_be_left_without_burst);
     tcase_add_test(t, a_stream_s_lowered_cap_drains);

@@ -299,6 +299,27 @@ START_TEST(a_stream_held_back_by_its_cap_is_owed_no_more_than_a_little)
 }
 END_TEST
 
+/* Who is blocked goes first, and is charged for it. Who waited behind that does not get all of it back. */
+START_TEST(what_a_stream_had_by_demand_is_not_held_against_its_readahead_in_full)
+{
+    struct qos_config cfg = one(1);
+    struct script *s = script_new(&cfg);
+    script_submit(s, AHEAD(.stream = 1), 200);
+    unsigned behind = script_submit(s, AHEAD(.stream = 2), 1);
+    script_submit(s, ((struct qos_want){.class = TRAFFIC_STREAMING, .stream = 2}), 150);
+    script_connect(s, -1);
+    for (unsigned i = 0; i < 150; i++)
+        script_tick(s);
+    unsigned ticks = 0;
+    while (!s->ops[behind].ended && ticks < 200) {
+        script_tick(s);
+        ticks++;
+    }
+    ck_assert_uint_le(ticks, 30); /* 16 MiB are 22 articles */
+    script_free(s);
+}
+END_TEST
+
 START_TEST(a_stream_far_ahead_is_not_shut_out_when_others_come)
 {
     struct qos_config cfg = one(1);
@@ -603,6 +624,7 @@ int main(void)
     tcase_add_test(t, a_stream_that_was_away_has_saved_up_no_turns);
     tcase_add_test(t, a_stream_that_was_busy_with_one_operation_has_saved_up_no_turns);
     tcase_add_test(t, a_stream_held_back_by_its_cap_is_owed_no_more_than_a_little);
+    tcase_add_test(t, what_a_stream_had_by_demand_is_not_held_against_its_readahead_in_full);
     tcase_add_test(t, a_stream_far_ahead_is_not_shut_out_when_others_come);
     tcase_add_test(t, a_stream_with_a_cap_of_five_never_holds_six);
     suite_add_tcase(suite, t);

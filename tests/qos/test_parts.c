@@ -1,12 +1,11 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "qos/qos.h"
-#include "qos/stream.h"
 
 #include <check.h>
 #include <stdlib.h>
 
-/* The small parts: the heap, the rate buckets, a stream's window. */
+/* The small parts: the heap, the rate buckets. */
 
 #define S  1000000u
 #define KB UINT64_C(1024)
@@ -199,109 +198,6 @@ START_TEST(a_long_pause_saves_up_no_more_than_a_burst)
 }
 END_TEST
 
-/* --- the window --- */
-
-START_TEST(the_first_read_fetches_nothing_ahead)
-{
-    struct qos_stream st;
-    uint64_t from, to;
-    qos_stream_init(&st, 16 * MB);
-    qos_stream_read(&st, 0, 128 * KB, &from, &to);
-    ck_assert_uint_eq(from, to);
-}
-END_TEST
-
-START_TEST(a_window_grows_while_it_is_read_in_sequence_up_to_its_bound)
-{
-    struct qos_stream st;
-    uint64_t from, to, ahead = 0, last = 0;
-    qos_stream_init(&st, 16 * MB);
-    for (uint64_t off = 0; off < 100 * MB; off += 128 * KB) {
-        qos_stream_read(&st, off, 128 * KB, &from, &to);
-        if (from == to)
-            continue;
-        ck_assert(from >= last); /* never twice */
-        ck_assert(to <= off + 128 * KB + 16 * MB);
-        last = to;
-        ahead = to - off - 128 * KB;
-    }
-    ck_assert_uint_eq(ahead, 16 * MB);
-    ck_assert_uint_eq(last, 100 * MB + 16 * MB);
-}
-END_TEST
-
-START_TEST(the_second_read_opens_one_mebibyte)
-{
-    struct qos_stream st;
-    uint64_t from, to;
-    qos_stream_init(&st, 16 * MB);
-    qos_stream_read(&st, 5 * MB, 128 * KB, &from, &to);
-    qos_stream_read(&st, 5 * MB + 128 * KB, 128 * KB, &from, &to);
-    ck_assert_uint_eq(from, 5 * MB + 256 * KB);
-    ck_assert_uint_eq(to, 6 * MB + 256 * KB);
-}
-END_TEST
-
-START_TEST(reads_out_of_order_by_a_little_belong_to_the_run)
-{
-    static const unsigned order[] = {0, 2, 1, 3, 5, 4, 7, 6};
-    struct qos_stream st;
-    uint64_t from, to, last = 0;
-    qos_stream_init(&st, 8 * MB);
-    for (unsigned i = 0; i < 8; i++) {
-        qos_stream_read(&st, order[i] * 128 * KB, 128 * KB, &from, &to);
-        ck_assert(from == to || from >= last);
-        last = to > last ? to : last;
-    }
-    ck_assert_uint_eq(st.run, 8 * 128 * KB);
-    ck_assert_uint_ge(last, 8 * MB);
-}
-END_TEST
-
-START_TEST(a_seek_closes_the_window)
-{
-    struct qos_stream st;
-    uint64_t from, to;
-    qos_stream_init(&st, 8 * MB);
-    for (unsigned i = 0; i < 20; i++)
-        qos_stream_read(&st, i * 128 * KB, 128 * KB, &from, &to);
-    qos_stream_read(&st, 500 * MB, 128 * KB, &from, &to);
-    ck_assert_uint_eq(from, to);
-    qos_stream_read(&st, 100 * MB, 128 * KB, &from, &to);
-    ck_assert_uint_eq(from, to);
-    qos_stream_read(&st, 100 * MB + 128 * KB, 128 * KB, &from, &to);
-    ck_assert_uint_eq(to - from, 1 * MB);
-}
-END_TEST
-
-START_TEST(the_same_bytes_again_ask_for_nothing_new)
-{
-    struct qos_stream st;
-    uint64_t from, to;
-    qos_stream_init(&st, 8 * MB);
-    qos_stream_read(&st, 0, 128 * KB, &from, &to);
-    qos_stream_read(&st, 128 * KB, 128 * KB, &from, &to);
-    for (unsigned i = 0; i < 10; i++) {
-        qos_stream_read(&st, 128 * KB, 128 * KB, &from, &to);
-        ck_assert_uint_eq(from, to);
-    }
-}
-END_TEST
-
-START_TEST(offsets_at_the_end_of_the_world_do_not_wrap)
-{
-    struct qos_stream st;
-    uint64_t from, to;
-    qos_stream_init(&st, UINT64_MAX);
-    for (unsigned i = 0; i < 200; i++) {
-        qos_stream_read(&st, UINT64_MAX - 300 * KB + i * KB, 128 * KB, &from, &to);
-        ck_assert(from <= to);
-    }
-    qos_stream_read(&st, 7, 0, &from, &to);
-    ck_assert_uint_eq(from, to);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("qos/parts");
@@ -315,15 +211,6 @@ int main(void)
     tcase_add_test(t, without_a_rate_everything_is_granted);
     tcase_add_test(t, what_is_given_back_can_be_taken_again_but_never_more_than_fits);
     tcase_add_test(t, a_long_pause_saves_up_no_more_than_a_burst);
-    suite_add_tcase(suite, t);
-    t = tcase_create("window");
-    tcase_add_test(t, the_first_read_fetches_nothing_ahead);
-    tcase_add_test(t, a_window_grows_while_it_is_read_in_sequence_up_to_its_bound);
-    tcase_add_test(t, the_second_read_opens_one_mebibyte);
-    tcase_add_test(t, reads_out_of_order_by_a_little_belong_to_the_run);
-    tcase_add_test(t, a_seek_closes_the_window);
-    tcase_add_test(t, the_same_bytes_again_ask_for_nothing_new);
-    tcase_add_test(t, offsets_at_the_end_of_the_world_do_not_wrap);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_NORMAL);

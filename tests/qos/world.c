@@ -46,12 +46,32 @@ static void make_provider(struct dice *d, struct qos_provider_config *p, bool ma
         p->connections = 0;
 }
 
+/* What nobody would write and everybody may: one connection, no guarantees or all of it guaranteed to one, all
+ * but one in reserve, one connection a stream. */
+static void make_odd(struct dice *d, struct qos_config *c, unsigned sum)
+{
+    unsigned kind = dice_below(d, 6);
+    if (kind == 0)
+        c->total = 1;
+    unsigned total = c->total && c->total < sum ? c->total : sum;
+    unsigned one = dice_below(d, TRAFFIC_CLASSES);
+    c->reserve = kind == 1 ? total - 1 : 0;
+    for (unsigned i = 0; i < TRAFFIC_CLASSES; i++) {
+        struct qos_class_config *k = &c->classes[i];
+        k->guaranteed = kind == 2 && i == one ? total : 0;
+        k->burst = kind == 3 ? 1 : total;
+        k->weight = kind == 4 ? (i == one ? UINT32_MAX : 0) : k->weight;
+        k->per_stream = kind == 5 ? 1 : 0;
+    }
+}
+
 void world_config(struct dice *d, struct qos_config *c, bool again)
 {
     unsigned sum = 0;
     bool shares_only = again && dice_chance(d, 300);
     if (!again) {
-        *c = (struct qos_config){.nproviders = 1 + dice_below(d, 8)};
+        *c = (struct qos_config){.nproviders =
+                                     dice_chance(d, 20) ? QOS_PROVIDERS : 1 + dice_below(d, 8)};
         make_times(d, c);
     } else if (!shares_only && c->nproviders < 8 && dice_chance(d, 200)) {
         c->nproviders++;
@@ -71,6 +91,8 @@ void world_config(struct dice *d, struct qos_config *c, bool again)
     c->reserve = dice_chance(d, 200) ? dice_below(d, total / 2 + 1) : 0;
     c->reserve = c->reserve < total ? c->reserve : 0;
     make_classes(d, c, total);
+    if (dice_chance(d, 100))
+        make_odd(d, c, sum);
 }
 
 void world_config_spoil(struct dice *d, struct qos_config *c)
