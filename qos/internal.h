@@ -16,6 +16,7 @@
  * conn.c      connections: their states, leases, what is in flight
  * provider.c  what each provider may do now: sockets, ceiling, breaker
  * grant.c     the grant rule
+ * carried.c   how much may be under way under a rate limit
  * warm.c      connections that are kept, or opened, for who is expected
  * cut.c       when a connection is closed under operations that nobody wants
  * sched.c     the facts and the orders
