@@ -90,7 +90,7 @@ START_TEST(the_simulation_reaches_every_kind_of_end)
 {
     struct sim_result r;
     uint64_t ends[QOS_REJECTED + 1] = {0};
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    for (uint64_t seed = 1; seed <= 80; seed++) {
         run(seed, FACTS, &r);
         for (unsigned v = 0; v <= QOS_REJECTED; v++)
             ends[v] += r.ends[v];
