@@ -23,7 +23,7 @@ provider main connections=4
 newsd_say main hold
 
 say "the size and the first bytes of a cold file, its article held in the middle"
-up "$tmp/x.nzb" -o readahead=0
+up "$tmp/x.nzb" -o readahead=0,early=yes
 [[ $(timeout 30 stat -c %s "$film") == "$size" ]] || fail "the size did not come"
 expect_piece 0 65536
 
@@ -43,7 +43,7 @@ down
 
 say "a connection that breaks behind what was given out: another brings the rest"
 newsd_say main fault file/film.mkv/1 close-mid 1
-up "$tmp/x.nzb" -o readahead=0
+up "$tmp/x.nzb" -o readahead=0,early=yes
 expect_piece 0 65536
 same "$film" "$source"
 ! getfattr -n user.nzbfs.disowned "$film" 2>/dev/null || fail "true bytes are disowned"
