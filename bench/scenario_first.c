@@ -76,7 +76,7 @@ static void kind_run(struct scenario_run *r, bool tls)
     stage_open(&s, r, &o);
     scenario_settings(r, "%s", stage_words(&s, words));
     for (unsigned i = 0; i < r->rounds; i++) {
-        stage_mount(&s, NULL);
+        stage_mount(&s, "early=yes");
         cold_read(r, &s, cold);
         warm_reads(r, &s, warm);
         stage_unmount(&s);

@@ -93,7 +93,7 @@ static void round_run(struct seeker *k)
     char path[256];
     unsigned n = k->r->quick ? 3 : SITES - 1;
 
-    stage_mount(k->s, NULL);
+    stage_mount(k->s, "early=yes");
     k->fd = open(stage_path(k->s, k->file, path), O_RDONLY | O_CLOEXEC);
     if (k->fd < 0)
         scenario_fail(strerror(errno), path);
