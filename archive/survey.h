@@ -54,6 +54,9 @@ struct archive_entry {
     const struct archive_extent *extents;
     uint32_t nextents;
     uint32_t set; /* of layout.sets; UINT32_MAX: a posted file by itself */
+    uint32_t
+        post; /* of a posted file by itself, shown as it is: its number, and then neither size nor extents nor
+                      mtime are set (a size costs an article, which nobody may want); else UINT32_MAX */
     struct archive_cipher cipher;
     enum archive_sum sum_kind;
     uint8_t sum[32];
