@@ -83,8 +83,13 @@ struct archive_member {
 struct archive_volume {
     struct archive_bytes *bytes; /* in; lent */
     uint32_t post;               /* in: the caller's number for it */
+    uint64_t guess;              /* in: about how many bytes it has, by the NZB; 0: not known */
     bool read;                   /* out: its header was read; else it was reckoned */
+    /** out, of formats that are cut anywhere (they have no header in a volume, `head` is 0): its length. Where `read`
+     *  is false that was reckoned: if the file turns out to have another, read the set again with `thorough`. */
+    uint64_t size;
     uint64_t head; /* out: so many of its first bytes settle whether a reckoned place is right */
+    bool left;     /* out: it could not be placed; set.why says why. Such ones stand last */
 };
 
 struct archive_set {
