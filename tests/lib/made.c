@@ -321,6 +321,20 @@ void made_volume_name(struct made *m, uint32_t volume, const char *fmt, ...)
     va_end(ap);
 }
 
+struct made *made_plain(const struct made_file *files, uint32_t n)
+{
+    struct made *m = made_new(files, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const char *slash = strrchr(files[i].name, '/');
+        if (files[i].dir)
+            continue;
+        uint32_t v = made_volume_add(m);
+        made_put_file(m, i, 0, files[i].len);
+        made_volume_name(m, v, "%s", slash ? slash + 1 : files[i].name);
+    }
+    return m;
+}
+
 /* The last span that begins at or before `off`. */
 static uint32_t span_at(const struct made_volume *v, uint64_t off)
 {

@@ -64,6 +64,9 @@ struct made {
 
 void made_free(struct made *m);
 
+/** No archive: each file is a volume, called by the last component of its name. */
+struct made *made_plain(const struct made_file *files, uint32_t n);
+
 /** What a generated file holds. */
 void made_generate(uint64_t seed, uint64_t off, void *out, size_t len);
 
