@@ -139,12 +139,17 @@ void rar_volume_want(const struct rar_volume *v)
         archive_bytes_want(v->bytes, v->at, RAR_WINDOW);
 }
 
+#define END_LEAST 7u /* RAR 4's shortest end block */
+
 static int block(struct rar_reader *r, struct rar_volume *v)
 {
+    uint64_t left = v->at < v->size ? v->size - v->at : 0;
     uint64_t least = v->version == 5 ? rar5_least(v) : rar4_least(v);
-    if (v->state == RAR_SETTLED)
-        least = 7; /* it is the end block that is asked for */
-    if (v->at >= v->size || v->size - v->at < least)
+    if (v->state == RAR_MORE && left < least && left >= END_LEAST && v->version == 4) {
+        v->state = RAR_SETTLED; /* no file fits there, the volume's number does */
+        return 0;
+    }
+    if (left < (v->state == RAR_SETTLED ? END_LEAST : least))
         return rar_volume_end(v, ARCHIVE_OK);
     if (r->nblocks++ >= BLOCKS_MOST)
         return rar_volume_end(v, ARCHIVE_TOO_MUCH);
