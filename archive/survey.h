@@ -103,4 +103,8 @@ uint64_t archive_volume_head(const struct archive_layout *l, uint32_t post);
 bool archive_volume_is(const struct archive_layout *l, uint32_t post, const uint8_t *head,
                        size_t len);
 
+/** The length that posted file `post` was reckoned to have, where it has no head that would tell. Its first article
+ *  says what it really is: if that is another, survey again, with `thorough`. False: nothing was reckoned of it. */
+bool archive_volume_size(const struct archive_layout *l, uint32_t post, uint64_t *size);
+
 #endif

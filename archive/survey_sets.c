@@ -1,0 +1,266 @@
+/* survey_sets — which files are volumes of one archive. */
+#include "archive/survey_internal.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+/* Times that the heap of RAR volumes without an order is gone through, each finding one set, and headers
+ * read in all: somebody may post a thousand archives of random names. */
+#define POOL_PASSES  1000u
+#define POOL_HEADERS 200000u
+
+/* What is asked for ahead of a reader: headers and, of the last volume, no more than that it comes. */
+#define AHEAD_FIRST  ((size_t)16384)
+#define AHEAD_OTHER  ((size_t)4096)
+
+/* ---- groups ---- */
+
+struct key {
+    const char *name;
+    struct names_part part;
+    uint32_t index;
+    bool last; /* x.zip, behind x.z01 … */
+};
+
+static int by_base(const struct key *a, const struct key *b)
+{
+    size_t n = a->part.base < b->part.base ? a->part.base : b->part.base;
+    int c = strncasecmp(a->name, b->name, n);
+
+    if (a->part.scheme != b->part.scheme)
+        return a->part.scheme < b->part.scheme ? -1 : 1;
+    if (c)
+        return c;
+    return a->part.base < b->part.base ? -1 : a->part.base > b->part.base;
+}
+
+static int by_key(const void *pa, const void *pb)
+{
+    const struct key *a = pa, *b = pb;
+    int c = by_base(a, b);
+
+    if (c)
+        return c;
+    if (a->part.volume != b->part.volume)
+        return a->part.volume < b->part.volume ? -1 : 1;
+    return a->index < b->index ? -1 : a->index > b->index;
+}
+
+/* A ZIP split into x.z01, x.z02 … ends with x.zip. */
+static void zip_rotate(struct key *keys, uint32_t n)
+{
+    size_t len = strlen(keys[0].name);
+
+    if (keys[0].part.scheme != NAMES_ZIP || n < 2 || len < 4 ||
+        strcasecmp(keys[0].name + len - 4, ".zip") != 0)
+        return;
+    struct key zip = keys[0];
+    memmove(keys, keys + 1, (n - 1) * sizeof(*keys));
+    keys[n - 1] = zip;
+    for (uint32_t i = 0; i < n; i++)
+        keys[i].part.volume = keys[i].part.volume ? keys[i].part.volume - 1 : n - 1;
+}
+
+static void group_make(struct key *keys, uint32_t n, struct survey_group *g, uint32_t *order)
+{
+    zip_rotate(keys, n);
+    *g = (struct survey_group){.index = order,
+                               .n = n,
+                               .scheme = keys[0].part.scheme,
+                               .base = keys[0].part.base,
+                               .whole = true};
+    for (uint32_t i = 0; i < n; i++) {
+        order[i] = keys[i].index;
+        g->whole &= keys[i].part.volume == i;
+    }
+}
+
+int survey_groups(const struct survey_file *files, uint32_t n, struct survey_group **groups,
+                  uint32_t *ngroups, uint32_t **order)
+{
+    struct key *keys = calloc((size_t)n + 1, sizeof(*keys));
+    uint32_t nkeys = 0;
+
+    *groups = calloc((size_t)n + 1, sizeof(**groups));
+    *order = calloc((size_t)n + 1, sizeof(**order));
+    *ngroups = 0;
+    if (!keys || !*groups || !*order) {
+        free(keys);
+        free(*groups);
+        free(*order);
+        *groups = NULL;
+        *order = NULL;
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct names_part p = names_part(files[i].name);
+        if (p.scheme != NAMES_NONE && p.scheme != NAMES_PAR2)
+            keys[nkeys++] = (struct key){.name = files[i].name, .part = p, .index = i};
+    }
+    qsort(keys, nkeys, sizeof(*keys), by_key);
+    for (uint32_t i = 0, to; i < nkeys; i = to) {
+        for (to = i + 1; to < nkeys && !by_base(&keys[i], &keys[to]);)
+            to++;
+        group_make(keys + i, to - i, &(*groups)[(*ngroups)++], *order + i);
+    }
+    free(keys);
+    return 0;
+}
+
+/* ---- which format ---- */
+
+static const struct archive_format *format_named(enum names_scheme scheme)
+{
+    switch (scheme) {
+    case NAMES_RAR_PART:
+    case NAMES_RAR_OLD:
+        return &archive_rar;
+    case NAMES_7Z:
+        return &archive_7z;
+    case NAMES_ZIP:
+        return &archive_zip;
+    case NAMES_SPLIT:
+    case NAMES_PAR2:
+    case NAMES_NONE:
+        return NULL;
+    }
+    return NULL;
+}
+
+static const struct archive_format *format_magic(const char *magic)
+{
+    if (!magic)
+        return NULL;
+    if (!strcmp(magic, ".rar"))
+        return &archive_rar;
+    if (!strcmp(magic, ".7z"))
+        return &archive_7z;
+    return strcmp(magic, ".zip") ? NULL : &archive_zip;
+}
+
+static bool is_rar(const struct survey_file *f)
+{
+    return f->magic && !strcmp(f->magic, ".rar");
+}
+
+/* ---- one group ---- */
+
+static void want_ahead(const struct survey_file *files, const struct survey_group *g)
+{
+    const struct survey_file *first = &files[g->index[0]];
+
+    archive_bytes_want(first->bytes, 0, AHEAD_FIRST);
+    if (g->n > 1)
+        archive_bytes_want(files[g->index[g->n - 1]].bytes, 0, AHEAD_OTHER);
+    if (g->n > 2 && (g->scheme == NAMES_RAR_PART || g->scheme == NAMES_RAR_OLD))
+        archive_bytes_want(files[g->index[1]].bytes, 0, AHEAD_OTHER);
+}
+
+/* What its volumes hold by their first one's beginning, which any reader needs in any case. */
+static int magic_read(struct survey_file *f)
+{
+    uint8_t *head = f->read ? NULL : malloc(SURVEY_HEAD);
+    size_t len;
+
+    if (f->read)
+        return 0;
+    if (!head)
+        return -ENOMEM;
+    int e = survey_file_head(f, head, &len);
+    free(head);
+    return e;
+}
+
+static int group_open(struct archive_survey *sv, struct survey_file *files, struct survey_group *g)
+{
+    struct survey_file *first = &files[g->index[0]];
+    const struct archive_format *format = format_named(g->scheme), *magic;
+    const char *name = first->name;
+    uint32_t left = 0;
+    bool cut = format != &archive_rar; /* anywhere: all of them are needed */
+
+    if (g->scheme == NAMES_SPLIT && g->n == 1)
+        return 0;
+    if (cut && !g->whole)
+        return survey_refuse(sv, files, g->index, g->n, name, g->base, ARCHIVE_VOLUME_LACKS);
+    int e = magic_read(first);
+    if (e)
+        return e;
+    magic = format_magic(first->magic);
+    if (magic)
+        format = magic;
+    else if (g->n == 1 && first->magic)
+        return 0; /* something else under a wrong name */
+    e = survey_open(sv, files, g->index, g->n, format, g->whole, name, g->base, &left);
+    for (uint32_t pass = 0; !e && left && left < g->n && pass < POOL_PASSES; pass++) {
+        uint32_t n = left;
+        e = survey_open(sv, files, g->index, n, format, false, name, g->base, &left);
+        if (left >= n)
+            break;
+    }
+    return e;
+}
+
+/* ---- the heap ---- */
+
+/* RAR volumes whose names tell no order. Their headers do; what they do not put into one set is tried again. */
+static int pool_open(struct archive_survey *sv, struct survey_file *files, uint32_t nfiles)
+{
+    uint32_t *index = calloc((size_t)nfiles + 1, sizeof(*index)), n = 0, headers = 0;
+    const char *name = sv->o->title ? sv->o->title : "";
+    int e = index ? 0 : -ENOMEM;
+
+    for (uint32_t i = 0; !e && i < nfiles; i++)
+        if (files[i].pooled)
+            index[n++] = i;
+    for (uint32_t pass = 0; !e && n && pass < POOL_PASSES; pass++) {
+        uint32_t left = 0;
+        headers += n;
+        e = survey_open(sv, files, index, n, &archive_rar, n == 1, name, strlen(name), &left);
+        if (e || left >= n || headers > POOL_HEADERS)
+            break;
+        n = left;
+    }
+    free(index);
+    return e;
+}
+
+/* A RAR volume whose name had nothing to say, and that is no part of a whole set. */
+static bool is_loose(const struct survey_file *files, const struct survey_group *g, uint32_t n)
+{
+    bool loose = !g->whole || (g->n == 1 && n > 1);
+
+    for (uint32_t k = 0; loose && k < g->n; k++)
+        loose = files[g->index[k]].unclear && is_rar(&files[g->index[k]]);
+    return loose;
+}
+
+int survey_sets_open(struct archive_survey *sv, struct survey_file *files, uint32_t n)
+{
+    struct survey_group *groups;
+    uint32_t ngroups, *order;
+    int e = survey_groups(files, n, &groups, &ngroups, &order);
+
+    if (e)
+        return e;
+    for (uint32_t i = 0; i < n; i++)
+        files[i].pooled =
+            files[i].unclear && is_rar(&files[i]) && names_part(files[i].name).scheme == NAMES_NONE;
+    for (uint32_t g = 0; g < ngroups; g++) {
+        if (is_loose(files, &groups[g], n)) {
+            for (uint32_t k = 0; k < groups[g].n; k++)
+                files[groups[g].index[k]].pooled = true;
+            groups[g].n = 0;
+        } else if (groups[g].scheme != NAMES_SPLIT || groups[g].n > 1) {
+            want_ahead(files, &groups[g]);
+        }
+    }
+    for (uint32_t g = 0; !e && g < ngroups; g++)
+        if (groups[g].n)
+            e = group_open(sv, files, &groups[g]);
+    if (!e)
+        e = pool_open(sv, files, n);
+    free(groups);
+    free(order);
+    return e;
+}
