@@ -96,7 +96,8 @@ static int open_header(struct rar_reader *r, struct rar_volume *v, const struct 
     if ((e = rar_key_open(k, k->iv, first, sizeof(first))))
         return e;
     common(b, first, sizeof(first));
-    if (b->len < 7)
+    /* A wrong password makes sizes up: nothing is fetched for them. */
+    if (b->len < 7 || (!r->header_opened && b->len > RAR_WINDOW))
         return -EBADMSG;
     size_t padded = (b->len + 15) & ~(size_t)15;
     if ((e = rar_window_get(&r->win, v->bytes, v->at, 8 + padded, &raw)))
@@ -301,6 +302,8 @@ static int other_block(struct rar_volume *v, struct block *b)
 static int take(struct rar_reader *r, struct rar_volume *v, struct block *b)
 {
     struct file f = {0};
+    if (!v->main_len && b->type != MAIN)
+        return rar_volume_end(v, ARCHIVE_DAMAGED);
     switch (b->type) {
     case MAIN:
         cursor_skip(&b->c, 6);

@@ -120,11 +120,12 @@ static int open_header(struct rar_reader *r, struct rar_volume *v, const struct 
     if ((e = rar_key_open(k, raw, first, sizeof(first))))
         return e;
     *len = header_len(first, sizeof(first));
-    if (!*len)
+    /* A wrong password makes sizes up: nothing is fetched for them. */
+    if (!*len || (!r->header_opened && *len > RAR_WINDOW))
         return -EBADMSG;
     size_t padded = (*len + 15) & ~(size_t)15;
     if ((e = rar_window_get(&r->win, v->bytes, v->at, 16 + padded, &raw)))
-        return e;
+        return e == -ENODATA ? -EBADMSG : e;
     uint8_t *text = malloc(padded);
     if (!text)
         return -ENOMEM;
@@ -391,6 +392,8 @@ int rar5_block(struct rar_reader *r, struct rar_volume *v)
         e = rar_volume_end(v, why);
     else if (e)
         e = rar_volume_fail(v, e);
+    else if (!v->main_len && b.type != MAIN && b.type != CRYPT)
+        e = rar_volume_end(v, ARCHIVE_DAMAGED);
     else if (b.type == FILE_HEADER)
         e = file_block(r, v, &b);
     else if (!rar_volume_skip(v, b.data, b.data_len))
