@@ -33,6 +33,7 @@ struct survey_file {
     const char *magic; /* as names_magic(); NULL: not read, or cannot be told */
     bool read;         /* its beginning was read */
     bool unclear;      /* its own name says neither what it is nor what it belongs to */
+    bool rar5;         /* of magic ".rar": which of its two formats */
     bool pooled;       /* goes to the heap of RAR volumes without an order */
     bool used;         /* an archive that was opened has what it holds */
 };

@@ -87,6 +87,7 @@ int survey_file_head(struct survey_file *f, uint8_t *head, size_t *len)
     }
     f->read = *len > 0;
     f->magic = f->read ? names_magic(head, *len) : NULL;
+    f->rar5 = *len > 6 && head[6] == 1; /* Rar! 1a 07 01 00; before that it was Rar! 1a 07 00 */
     return 0;
 }
 

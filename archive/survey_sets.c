@@ -204,14 +204,15 @@ static int group_open(struct archive_survey *sv, struct survey_file *files, stru
 /* ---- the heap ---- */
 
 /* RAR volumes whose names tell no order. Their headers do; what they do not put into one set is tried again. */
-static int pool_open(struct archive_survey *sv, struct survey_file *files, uint32_t nfiles)
+static int pool_open(struct archive_survey *sv, struct survey_file *files, uint32_t nfiles,
+                     bool rar5)
 {
     uint32_t *index = calloc((size_t)nfiles + 1, sizeof(*index)), n = 0, headers = 0;
     const char *name = sv->o->title ? sv->o->title : "";
     int e = index ? 0 : -ENOMEM;
 
     for (uint32_t i = 0; !e && i < nfiles; i++)
-        if (files[i].pooled)
+        if (files[i].pooled && files[i].rar5 == rar5)
             index[n++] = i;
     for (uint32_t pass = 0; !e && n && pass < POOL_PASSES; pass++) {
         uint32_t left = 0;
@@ -259,7 +260,9 @@ int survey_sets_open(struct archive_survey *sv, struct survey_file *files, uint3
         if (groups[g].n)
             e = group_open(sv, files, &groups[g]);
     if (!e)
-        e = pool_open(sv, files, n);
+        e = pool_open(sv, files, n, true);
+    if (!e)
+        e = pool_open(sv, files, n, false);
     free(groups);
     free(order);
     return e;

@@ -1,0 +1,578 @@
+#include "tests/archive/surveyed.h"
+#include "tests/lib/par2maker.h"
+#include "tests/lib/rarmaker.h"
+#include "tests/lib/zipmaker.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct surveyed s;
+
+#define FILM(n)                                                                                    \
+    {                                                                                              \
+        .name = n, .len = 1500000, .seed = 3, .mtime_s = 1600000000                                \
+    }
+
+static const struct made_file film = FILM("a film.mkv");
+
+static struct made *film_in_volumes(uint64_t volume_size)
+{
+    return rarmaker_make(&(struct rarmaker_options){.volume_size = volume_size, .base = "a.film"},
+                         &film, 1);
+}
+
+/* ---- few articles ---- */
+
+START_TEST(posts_with_good_names_cost_nothing)
+{
+    static const struct made_file files[] = {FILM("a film.mkv"), FILM("a film.nfo"),
+                                             FILM("a film.vol0+1.par2"), FILM("sample.mkv")};
+    struct made *m = made_plain(files, 4);
+
+    surveyed_add(&s, m);
+    surveyed_run(&s);
+    ck_assert_uint_eq(s.articles, 0);
+    ck_assert_uint_eq(s.l->nentries, 4);
+    ck_assert_uint_eq(s.l->nsets, 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct archive_entry *e = &s.l->entries[i];
+        ck_assert_str_eq(e->path, files[i].name);
+        ck_assert(e->post == i && e->set == UINT32_MAX && !e->hidden && e->aside == (i > 0));
+        ck_assert(s.l->posts[i].shown && !s.l->posts[i].why);
+        ck_assert_str_eq(s.l->posts[i].name, files[i].name);
+    }
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(a_hundred_equal_volumes_cost_five_articles)
+{
+    const struct made_file big = {.name = "dir/big.mkv", .len = 200000000, .seed = 5};
+    struct made *m = rarmaker_make(
+        &(struct rarmaker_options){.volume_size = 2000000, .sum = RARMAKER_NO_SUM}, &big, 1);
+
+    ck_assert_uint_ge(m->nvolumes, 100);
+    surveyed_add(&s, m);
+    surveyed_run(&s);
+    ck_assert_uint_le(s.articles, 5);
+    ck_assert_uint_eq(surveyed_shown(&s), 1);
+    ck_assert_uint_eq(s.l->nsets, 1);
+    ck_assert(!s.l->sets[0].why && s.l->sets[0].nreckoned > 90);
+    ck_assert(surveyed_reckoned_well(&s));
+    surveyed_expect(&s, "dir/big.mkv", &big);
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(obfuscated_and_shuffled_they_cost_their_first_articles_at_once)
+{
+    const struct made_file big = {.name = "big.mkv", .len = 200000000, .seed = 5};
+    struct made *m = rarmaker_make(
+        &(struct rarmaker_options){.volume_size = 2000000, .sum = RARMAKER_NO_SUM}, &big, 1);
+
+    made_obfuscate(m, 1);
+    made_shuffle(m, 2);
+    surveyed_add(&s, m);
+    surveyed_run(&s);
+    ck_assert_uint_le(s.articles, m->nvolumes + 5);
+    ck_assert_uint_ge(s.before, m->nvolumes);
+    ck_assert_uint_eq(surveyed_shown(&s), 1);
+    surveyed_expect(&s, "big.mkv", &big);
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(an_odd_volume_is_noticed_and_read_when_asked_thoroughly)
+{
+    uint64_t sizes[20];
+    for (unsigned i = 0; i < 20; i++)
+        sizes[i] = i == 7 ? 90000 : 100000;
+    struct made *m = rarmaker_make(&(struct rarmaker_options){.volume_size = 100000,
+                                                              .volume_sizes = sizes,
+                                                              .nvolume_sizes = 20},
+                                   &film, 1);
+
+    surveyed_add(&s, m);
+    surveyed_run(&s);
+    bool well = surveyed_reckoned_well(&s);
+    bool reckoned = s.l->nsets && s.l->sets[0].nreckoned;
+    ck_assert(!reckoned || !well); /* it may have been noticed at once by the sum of all parts */
+    archive_layout_free(s.l);
+    s.o.thorough = true;
+    surveyed_run(&s);
+    ck_assert(surveyed_reckoned_well(&s) && !s.l->sets[0].nreckoned);
+    surveyed_expect(&s, "a film.mkv", &film);
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+/* ---- names ---- */
+
+START_TEST(par2_descriptions_name_obfuscated_posts)
+{
+    static const struct made_file files[] = {FILM("first film.mkv"),
+                                             {.name = "second film.mkv", .len = 70001, .seed = 9}};
+    struct made *m = made_plain(files, 2);
+    struct made *par2 = par2maker_make(&(struct par2maker_options){.recovery = 2}, m);
+
+    made_obfuscate(m, 1);
+    made_obfuscate(par2, 2);
+    surveyed_add(&s, par2);
+    surveyed_add(&s, m);
+    surveyed_run(&s);
+    surveyed_expect(&s, "first film.mkv", &files[0]);
+    surveyed_expect(&s, "second film.mkv", &files[1]);
+    for (uint32_t i = 0; i < par2->nvolumes; i++)
+        ck_assert(s.l->entries[i].aside);
+    surveyed_free(&s);
+    made_free(par2);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(par2_descriptions_put_volumes_in_order)
+{
+    struct made *m = film_in_volumes(100000);
+    struct made *par2 = par2maker_make(&(struct par2maker_options){.base = "x"}, m);
+
+    made_obfuscate(m, 1);
+    made_shuffle(m, 2);
+    surveyed_add(&s, m);
+    surveyed_add(&s, par2);
+    surveyed_run(&s);
+    surveyed_expect(&s, "a film.mkv", &film);
+    ck_assert_uint_eq(surveyed_shown(&s), 1 + par2->nvolumes);
+    ck_assert_uint_eq(s.late, 0);
+    surveyed_free(&s);
+    made_free(par2);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(yenc_names_stand_in_for_obfuscated_ones)
+{
+    struct made *m = film_in_volumes(300000);
+    char names[8][32];
+
+    made_obfuscate(m, 1);
+    surveyed_add(&s, m);
+    ck_assert_uint_le(s.n, 8);
+    for (uint32_t i = 0; i < s.n; i++) {
+        snprintf(names[i], sizeof(names[i]), "the.film.part%u.rar", i + 1);
+        s.posts[i].yenc = names[i];
+    }
+    surveyed_run(&s);
+    surveyed_expect(&s, "a film.mkv", &film);
+    ck_assert_str_eq(s.l->sets[0].name, "the.film");
+    ck_assert_str_eq(s.l->posts[0].name, "the.film.part1.rar");
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(the_title_names_what_has_no_name)
+{
+    static uint8_t mkv[5000] = {0x1a, 0x45, 0xdf, 0xa3};
+    static const struct made_file files[] = {{.name = "x", .data = mkv, .len = sizeof(mkv)},
+                                             {.name = "y", .data = mkv, .len = sizeof(mkv)}};
+    struct made *m = made_plain(files, 2);
+
+    made_obfuscate(m, 1);
+    s.o.title = "The Title";
+    surveyed_add(&s, m);
+    surveyed_run(&s);
+    surveyed_expect(&s, "The Title.mkv", &files[0]);
+    surveyed_expect(&s, "The Title (2).mkv", &files[1]);
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+/* ---- sets ---- */
+
+static void expect_two(unsigned version)
+{
+    const struct made_file other = {.name = "other.mkv", .len = 1234567, .seed = 77};
+    struct made *a = film_in_volumes(100000);
+    struct made *b = rarmaker_make(
+        &(struct rarmaker_options){.volume_size = 90000, .version = version}, &other, 1);
+
+    made_obfuscate(a, 1);
+    made_obfuscate(b, 2);
+    made_shuffle(a, 3);
+    made_shuffle(b, 4);
+    surveyed_add(&s, b);
+    surveyed_add(&s, a);
+    surveyed_run(&s);
+    ck_assert_uint_eq(surveyed_shown(&s), 2);
+    surveyed_expect(&s, "a film.mkv", &film);
+    surveyed_expect(&s, "other.mkv", &other);
+    surveyed_free(&s);
+    made_free(a);
+    made_free(b);
+}
+
+START_TEST(two_sets_in_one_heap_are_told_apart)
+{
+    expect_two(4);
+    expect_two(5);
+}
+END_TEST
+
+START_TEST(pieces_of_one_file_are_joined)
+{
+    struct made *m = made_plain(&film, 1);
+
+    made_cut(m, 100000);
+    surveyed_add(&s, m);
+    surveyed_run(&s);
+    ck_assert_uint_eq(surveyed_shown(&s), 1);
+    surveyed_expect(&s, "a film.mkv", &film);
+    ck_assert(surveyed_reckoned_well(&s));
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(a_rar_archive_may_be_cut_into_001)
+{
+    struct made *m = film_in_volumes(100000);
+    char names[32][32];
+
+    surveyed_add(&s, m);
+    for (uint32_t i = 0; i < s.n; i++) {
+        snprintf(names[i], sizeof(names[i]), "film.%03u", i + 1);
+        s.posts[i].post.name = names[i];
+    }
+    surveyed_run(&s);
+    ck_assert_uint_eq(surveyed_shown(&s), 1);
+    surveyed_expect(&s, "a film.mkv", &film);
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(a_zip_archive_is_opened_whole_and_cut)
+{
+    for (unsigned cut = 0; cut < 2; cut++) {
+        struct made *m = zipmaker_make(&(struct zipmaker_options){0}, &film, 1);
+        if (cut)
+            made_cut(m, 200000);
+        surveyed_add(&s, m);
+        surveyed_run(&s);
+        ck_assert_uint_eq(surveyed_shown(&s), 1);
+        surveyed_expect(&s, "a film.mkv", &film);
+        surveyed_free(&s);
+        made_free(m);
+    }
+}
+END_TEST
+
+START_TEST(what_is_compressed_is_shown_as_it_was_posted)
+{
+    const struct made_file file = {.name = "x.mkv", .len = 500000, .seed = 1, .compressed = true};
+    struct made *m =
+        rarmaker_make(&(struct rarmaker_options){.volume_size = 100000, .base = "x"}, &file, 1);
+
+    surveyed_add(&s, m);
+    surveyed_run(&s);
+    ck_assert_uint_eq(surveyed_shown(&s), s.n);
+    for (uint32_t i = 0; i < s.n; i++) {
+        ck_assert_int_eq(s.l->posts[i].why, ARCHIVE_COMPRESSED);
+        ck_assert(s.l->posts[i].shown && s.l->posts[i].set == 0);
+        ck_assert_ptr_nonnull(surveyed_entry(&s, m->volumes[i].name));
+    }
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(with_a_volume_missing_what_is_complete_is_shown)
+{
+    static const struct made_file files[] = {{.name = "one", .len = 30000, .seed = 1},
+                                             {.name = "two", .len = 400000, .seed = 2},
+                                             {.name = "three", .len = 30000, .seed = 3}};
+    struct made *m =
+        rarmaker_make(&(struct rarmaker_options){.volume_size = 100000, .base = "x"}, files, 3);
+
+    surveyed_add(&s, m);
+    s.n--; /* the last one, with "three" */
+    surveyed_run(&s);
+    surveyed_expect(&s, "one", &files[0]);
+    ck_assert_ptr_null(surveyed_entry(&s, "three"));
+    ck_assert_int_ne(s.l->sets[0].why, ARCHIVE_OK);
+    s.n++;
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(passwords_are_tried)
+{
+    static const char *const passwords[] = {"wrong", "right"};
+
+    for (unsigned version = 4; version <= 5; version++)
+        for (unsigned headers = 0; headers < 2; headers++) {
+            struct made *m = rarmaker_make(&(struct rarmaker_options){.version = version,
+                                                                      .volume_size = 100000,
+                                                                      .password = "right",
+                                                                      .encrypt_headers = headers,
+                                                                      .kdf_log2 = 4},
+                                           &film, 1);
+            bool any = version == 5 || headers; /* RAR 4 data tells nothing about its password */
+            s.o.passwords = any ? passwords : passwords + 1;
+            s.o.npasswords = any ? 2 : 1;
+            surveyed_add(&s, m);
+            surveyed_run(&s);
+            surveyed_expect(&s, "a film.mkv", &film);
+            archive_layout_free(s.l);
+            s.o.npasswords = 0;
+            surveyed_run(&s);
+            ck_assert_int_eq(s.l->sets[0].why, ARCHIVE_NO_PASSWORD);
+            ck_assert_uint_eq(surveyed_shown(&s), s.n);
+            surveyed_free(&s);
+            made_free(m);
+        }
+}
+END_TEST
+
+/* ---- archives in archives ---- */
+
+/* The volumes of `m` as files of another archive. */
+static struct made *wrap(const struct made *m, const struct rarmaker_options *o, uint8_t **data)
+{
+    struct made_file files[64];
+
+    ck_assert_uint_le(m->nvolumes, 64);
+    for (uint32_t v = 0; v < m->nvolumes; v++) {
+        data[v] = made_volume_bytes(m, v);
+        files[v] = (struct made_file){
+            .name = m->volumes[v].name, .data = data[v], .len = m->volumes[v].size};
+    }
+    return rarmaker_make(o, files, m->nvolumes);
+}
+
+static void expect_nested(const char *password, bool inner_too)
+{
+    uint8_t *data[64] = {0};
+    struct made *inner =
+        rarmaker_make(&(struct rarmaker_options){.volume_size = 200000,
+                                                 .base = "inner",
+                                                 .password = inner_too ? password : NULL,
+                                                 .kdf_log2 = 4},
+                      &film, 1);
+    struct made *outer =
+        wrap(inner,
+             &(struct rarmaker_options){
+                 .volume_size = 300000, .base = "outer", .password = password, .kdf_log2 = 4},
+             data);
+
+    s.o.passwords = &password;
+    s.o.npasswords = password != NULL;
+    surveyed_add(&s, outer);
+    surveyed_run(&s);
+    ck_assert_uint_eq(surveyed_shown(&s), 1);
+    surveyed_expect(&s, "a film.mkv", &film);
+    const struct archive_entry *e = surveyed_entry(&s, "a film.mkv");
+    for (uint32_t k = 0; k < e->nextents; k++)
+        ck_assert(e->extents[k].entry == (password != NULL));
+    surveyed_free(&s);
+    made_free(outer);
+    made_free(inner);
+    for (unsigned i = 0; i < 64; i++)
+        free(data[i]);
+}
+
+START_TEST(an_archive_in_an_archive_is_opened)
+{
+    expect_nested(NULL, false);
+}
+END_TEST
+
+START_TEST(an_archive_in_an_encrypted_one_is_opened)
+{
+    expect_nested("secret", false);
+    expect_nested("secret", true);
+}
+END_TEST
+
+/* ---- paths ---- */
+
+static void expect_path_safe(const char *path)
+{
+    size_t len = strlen(path);
+    ck_assert(len > 0 && len <= 4096 && path[0] != '/' && path[len - 1] != '/');
+    ck_assert(!strstr(path, "//") && strncmp(path, "../", 3) && !strstr(path, "/../"));
+    ck_assert(strcmp(path, "..") && (len < 3 || strcmp(path + len - 3, "/..")));
+}
+
+START_TEST(paths_never_leave_the_mount_and_are_unique)
+{
+    static char deep[300], wide[70 * 64];
+    struct made_file files[] = {
+        {.name = "../../etc/passwd", .len = 10},
+        {.name = "/etc/passwd", .len = 11},
+        {.name = "etc/passwd", .len = 12},
+        {.name = "C:/windows/x", .len = 13},
+        {.name = "a", .len = 14},
+        {.name = "a/b", .len = 15},
+        {.name = "a/c", .len = 16},
+        {.name = "./a/./b", .len = 17},
+        {.name = "dir", .dir = true},
+        {.name = "dir", .dir = true},
+        {.name = "dir", .len = 18},
+        {.name = "..", .len = 19},
+        {.name = deep, .len = 20},
+        {.name = wide, .len = 21},
+        {.name = "bad\x01name\n/\x1b[2J", .len = 22},
+        {.name = "dir/x", .len = 23},
+    };
+    uint32_t n = sizeof(files) / sizeof(files[0]);
+
+    for (unsigned i = 0; i < 100; i++)
+        memcpy(deep + 2 * i, "d/", 2);
+    strcpy(deep + 200, "deep");
+    for (unsigned i = 0; i < 60; i++) {
+        memset(wide + 70 * i, 'w', 69);
+        wide[70 * i + 69] = '/';
+    }
+    strcpy(wide + 70 * 60, "wide");
+    struct made *m = zipmaker_make(&(struct zipmaker_options){0}, files, n);
+    surveyed_add(&s, m);
+    surveyed_run(&s);
+    for (uint32_t i = 0; i < s.l->nentries; i++) {
+        expect_path_safe(s.l->entries[i].path);
+        for (uint32_t k = 0; k < i; k++)
+            ck_assert(s.l->entries[i].hidden || s.l->entries[k].hidden ||
+                      strcmp(s.l->entries[i].path, s.l->entries[k].path) != 0);
+    }
+    ck_assert_uint_eq(surveyed_entry(&s, "etc/passwd")->size, 10);
+    ck_assert_uint_eq(surveyed_entry(&s, "etc/passwd (2)")->size, 11);
+    ck_assert_uint_eq(surveyed_entry(&s, "etc/passwd (3)")->size, 12);
+    ck_assert_uint_eq(surveyed_entry(&s, "windows/x")->size, 13);
+    ck_assert_uint_eq(surveyed_entry(&s, "a")->size, 14);
+    ck_assert_uint_eq(surveyed_entry(&s, "a (2)/b")->size, 15);
+    ck_assert_uint_eq(surveyed_entry(&s, "a (2)/c")->size, 16);
+    ck_assert_uint_eq(surveyed_entry(&s, "a (2)/b (2)")->size, 17);
+    ck_assert(surveyed_entry(&s, "dir")->dir);
+    ck_assert_uint_eq(surveyed_entry(&s, "dir (2)")->size, 18);
+    ck_assert_uint_eq(surveyed_entry(&s, "dir/x")->size, 23);
+    ck_assert_uint_eq(surveyed_entry(&s, "deep")->size, 20);
+    ck_assert_uint_eq(surveyed_entry(&s, "wide")->size, 21);
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+/* ---- errors ---- */
+
+START_TEST(a_post_that_cannot_be_read_is_shown_and_hides_no_other)
+{
+    struct made *m = film_in_volumes(100000);
+    struct made *plain = made_plain(&(struct made_file)FILM("x"), 1);
+
+    made_obfuscate(plain, 1);
+    surveyed_add(&s, m);
+    surveyed_add(&s, plain);
+    s.posts[s.n - 1].err = -EIO;
+    surveyed_run(&s);
+    surveyed_expect(&s, "a film.mkv", &film);
+    ck_assert_ptr_nonnull(surveyed_entry(&s, plain->volumes[0].name));
+    archive_layout_free(s.l);
+    s.posts[0].err = -EIO; /* the first volume */
+    surveyed_run(&s);
+    ck_assert(s.l->posts[0].shown && s.l->posts[0].why);
+    surveyed_free(&s);
+    made_free(plain);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(being_told_to_stop_ends_it)
+{
+    struct made *m = film_in_volumes(100000);
+    static const int errs[] = {-EINTR, -ETIMEDOUT};
+
+    surveyed_add(&s, m);
+    for (unsigned k = 0; k < 2; k++) {
+        s.posts[0].err = errs[k];
+        ck_assert_int_eq(surveyed_try(&s), errs[k]);
+        ck_assert_ptr_null(s.l);
+    }
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(a_set_that_is_too_much_is_shown_as_posted)
+{
+    static struct made_file files[2000];
+    static char names[2000][64];
+
+    for (unsigned i = 0; i < 2000; i++) {
+        snprintf(names[i], sizeof(names[i]), "a rather long name of a member, number %u", i);
+        files[i] = (struct made_file){.name = names[i], .len = 1};
+    }
+    struct made *m = rarmaker_make(&(struct rarmaker_options){.base = "x"}, files, 2000);
+    surveyed_add(&s, m);
+    s.o.memory = 100000;
+    surveyed_run(&s);
+    ck_assert_int_eq(s.l->posts[0].why, ARCHIVE_TOO_MUCH);
+    ck_assert_uint_eq(surveyed_shown(&s), 1);
+    archive_layout_free(s.l);
+    s.o.memory = 0;
+    surveyed_run(&s);
+    ck_assert_uint_eq(surveyed_shown(&s), 2000);
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(nothing_posted_is_nothing_found)
+{
+    surveyed_run(&s);
+    ck_assert_uint_eq(s.l->nentries, 0);
+    surveyed_free(&s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("archive/survey");
+    TCase *t = tcase_create("survey");
+
+    tcase_add_test(t, posts_with_good_names_cost_nothing);
+    tcase_add_test(t, a_hundred_equal_volumes_cost_five_articles);
+    tcase_add_test(t, obfuscated_and_shuffled_they_cost_their_first_articles_at_once);
+    tcase_add_test(t, an_odd_volume_is_noticed_and_read_when_asked_thoroughly);
+    tcase_add_test(t, par2_descriptions_name_obfuscated_posts);
+    tcase_add_test(t, par2_descriptions_put_volumes_in_order);
+    tcase_add_test(t, yenc_names_stand_in_for_obfuscated_ones);
+    tcase_add_test(t, the_title_names_what_has_no_name);
+    tcase_add_test(t, two_sets_in_one_heap_are_told_apart);
+    tcase_add_test(t, pieces_of_one_file_are_joined);
+    tcase_add_test(t, a_rar_archive_may_be_cut_into_001);
+    tcase_add_test(t, a_zip_archive_is_opened_whole_and_cut);
+    tcase_add_test(t, what_is_compressed_is_shown_as_it_was_posted);
+    tcase_add_test(t, with_a_volume_missing_what_is_complete_is_shown);
+    tcase_add_test(t, passwords_are_tried);
+    tcase_add_test(t, an_archive_in_an_archive_is_opened);
+    tcase_add_test(t, an_archive_in_an_encrypted_one_is_opened);
+    tcase_add_test(t, paths_never_leave_the_mount_and_are_unique);
+    tcase_add_test(t, a_post_that_cannot_be_read_is_shown_and_hides_no_other);
+    tcase_add_test(t, being_told_to_stop_ends_it);
+    tcase_add_test(t, a_set_that_is_too_much_is_shown_as_posted);
+    tcase_add_test(t, nothing_posted_is_nothing_found);
+    suite_add_tcase(suite, t);
+    SRunner *r = srunner_create(suite);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
