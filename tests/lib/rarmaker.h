@@ -50,7 +50,7 @@ struct rarmaker_options {
     bool service;    /* a service block between members that no reader knows */
     bool records;    /* RAR 5: file headers with an owner and a record that no reader knows */
     bool solid;
-    bool windows;       /* host: paths with '\' in RAR 4, FILETIMEs in RAR 5 */
+    bool windows;       /* its host, attributes, and in RAR 5 FILETIMEs */
     bool precise_times; /* with fractions: RAR 5's time record, RAR 4's extended time */
     bool large;         /* RAR 4: 64-bit sizes, though nothing needs them */
     bool utf8_names; /* RAR 4: the flag for Unicode, and the name in UTF-8 without a second part */

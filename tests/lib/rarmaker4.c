@@ -137,7 +137,7 @@ static void name_encode(struct made_buf *b, const char *plain, const uint16_t *w
     }
 }
 
-/* Returns whether the flag for Unicode is set. */
+/* Paths have '\\', also where they come from Unix. Returns whether the flag for Unicode is set. */
 static bool name_make(const struct rarmaker *r, const char *name, struct made_buf *b)
 {
     uint16_t wide[NAME_CHARS];
@@ -145,14 +145,15 @@ static bool name_make(const struct rarmaker *r, const char *name, struct made_bu
     size_t n = utf16_of(name, wide, NAME_CHARS);
     bool other = false;
     for (size_t i = 0; i < n; i++) {
-        if (r->o->windows && wide[i] == '/')
+        if (wide[i] == '/')
             wide[i] = '\\';
         other = other || wide[i] >= 128;
         plain[i] = wide[i] < 128 ? (char)wide[i] : '_';
     }
     plain[n] = '\0';
     if (other && r->o->utf8_names) {
-        made_buf_text(b, name);
+        for (const char *c = name; *c; c++)
+            made_buf_put(b, *c == '/' ? "\\" : c, 1);
         return true;
     }
     made_buf_put(b, plain, n);
