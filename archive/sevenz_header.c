@@ -336,6 +336,8 @@ static void unpack_parse(struct parser *p, struct sevenz_streams *st)
     if (cursor_u8(&p->c))
         fail(p, ARCHIVE_UNKNOWN); /* told elsewhere: no program writes that */
     st->folders = make(p, st->nfolders, sizeof(*st->folders));
+    if (!st->folders)
+        st->nfolders = 0;
     for (uint32_t k = 0; !p->c.bad && k < st->nfolders; k++) {
         struct sevenz_folder *f = &st->folders[k];
         folder_parse(p, f);
