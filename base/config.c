@@ -433,6 +433,8 @@ void config_free(struct config *c)
         free(p->ca_file);
     }
     free(c->cache_disk);
+    free(c->mount.hide);
+    config_secret_free(c->mount.passwords);
     free(c->mount.scanners);
     free(c);
 }

@@ -47,7 +47,7 @@ struct config_pool {
     uint64_t rate_bps;
 };
 
-enum config_view { CONFIG_VIEW_CONTENTS, CONFIG_VIEW_RAW, CONFIG_VIEW_BOTH };
+enum config_view { CONFIG_VIEW_RAW, CONFIG_VIEW_CONTENTS, CONFIG_VIEW_BOTH };
 
 struct config_mount {
     long uid, gid; /* -1: the mounting user */
@@ -60,7 +60,10 @@ struct config_mount {
     enum config_view view;
     unsigned read_timeout_s;
     uint64_t readahead; /* bytes a sequential reader is kept ahead, at most */
-    char *scanners;     /* programs that only look around, as fs/scan.h has it; NULL: none */
+    char *
+        hide; /* names that are not shown, as fnmatch(3) has them and base/words.h parts them; NULL */
+    char *passwords; /* of archives, one a line; NULL: none. Secret */
+    char *scanners;  /* programs that only look around, as fs/scan.h has it; NULL: none */
 };
 
 struct config_timeouts {

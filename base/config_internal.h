@@ -26,6 +26,7 @@ enum config_kind {
     CONFIG_SHARE,         /* struct config_share */
     CONFIG_VIEW,          /* enum config_view */
     CONFIG_MISSING,       /* bool: zeros */
+    CONFIG_PASSWORDS,     /* char *; the lines of the file named, without empty ones; empty: NULL */
     CONFIG_WORDS,         /* char *; as base/words.h has it; empty: NULL */
 };
 

@@ -66,6 +66,8 @@ static const struct config_key mount_keys[] = {
     {"missing", OF_CONFIG(mount.missing_zeros), 0, 0, CONFIG_MISSING},
     {"read_timeout", OF_CONFIG(mount.read_timeout_s), 1, 3600, CONFIG_NUMBER},
     {"readahead", OF_CONFIG(mount.readahead), 0, (uint64_t)1 << 40, CONFIG_SIZE},
+    {"hide", OF_CONFIG(mount.hide), 0, 0, CONFIG_WORDS},
+    {"passwords", OF_CONFIG(mount.passwords), 0, 0, CONFIG_PASSWORDS},
     {"scanners", OF_CONFIG(mount.scanners), 0, 0, CONFIG_WORDS},
     {0},
 };

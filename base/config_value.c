@@ -15,10 +15,11 @@
 
 /* A password longer than this is a mistake: a wrong file was named. NNTP lines end at 512 bytes
  * (RFC 3977 §3.1). */
-#define SECRET_MAX 400
+#define SECRET_MAX    400
+#define PASSWORDS_MAX 65536
 
 /* A list of names, in bytes: far more than anybody writes by hand. */
-#define WORDS_MAX  4096
+#define WORDS_MAX     4096
 
 /* Comments at the end of a line are part of the value (a password may hold '#' and ';'), which
  * surprises people: say so wherever such a value is refused. */
@@ -249,8 +250,9 @@ static int path_set(const char *value, const char *dir, char **at)
 
 /* --- secrets ----------------------------------------------------------------------------------- */
 
-/* The only line of `path` in buf[SECRET_MAX + 2]. */
-static int secret_read(const char *path, char *buf, char *err, size_t errlen)
+/* At most `most` bytes of `path` in buf[most + 1], or one more to tell that there are; *have is how many. */
+static int secret_load(const char *path, char *buf, size_t most, size_t *have, char *err,
+                       size_t errlen)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -264,16 +266,24 @@ static int secret_read(const char *path, char *buf, char *err, size_t errlen)
     }
     if (st.st_mode & S_IROTH)
         log_warn("%s holds a password and everyone may read it: chmod o-r it", path);
-    size_t have = 0;
+    *have = 0;
     ssize_t n;
-    while ((n = read(fd, buf + have, SECRET_MAX + 1 - have)) > 0)
-        have += (size_t)n;
+    while ((n = read(fd, buf + *have, most + 1 - *have)) > 0)
+        *have += (size_t)n;
     int rc = n < 0 ? -errno : 0;
     close(fd);
-    if (rc < 0) {
+    if (rc < 0)
         snprintf(err, errlen, "cannot read the password in %s: %s", path, strerror(-rc));
+    return rc;
+}
+
+/* The only line of `path` in buf[SECRET_MAX + 2]. */
+static int secret_read(const char *path, char *buf, char *err, size_t errlen)
+{
+    size_t have;
+    int rc = secret_load(path, buf, SECRET_MAX, &have, err, errlen);
+    if (rc < 0)
         return rc;
-    }
     buf[have] = '\0';
     if (have && buf[have - 1] == '\n')
         buf[--have] = '\0';
@@ -315,6 +325,60 @@ static int secret_set(const struct config_key *k, const char *value, const char 
     if (rc == 0)
         rc = text_set(at, buf);
     explicit_bzero(buf, sizeof(buf));
+    return rc;
+}
+
+/* Lines without their ends, each followed by one '\n'; in place. False: one of them holds a NUL. */
+static bool lines_clean(char *text, size_t *len)
+{
+    size_t to = 0;
+    if (memchr(text, '\0', *len))
+        return false;
+    for (size_t at = 0, next; at < *len; at = next + 1) {
+        const char *end = memchr(text + at, '\n', *len - at);
+        next = end ? (size_t)(end - text) : *len;
+        size_t n = next - at;
+        if (n && text[at + n - 1] == '\r')
+            n--;
+        memmove(text + to, text + at, n);
+        to += n;
+        if (n)
+            text[to++] = '\n';
+    }
+    *len = to;
+    return true;
+}
+
+/* Passwords of archives. A line may be any bytes, so there are no comments in it. */
+static int passwords_set(const char *value, const char *dir, char **at, char *err, size_t errlen)
+{
+    size_t have = 0;
+    char *path = NULL;
+    char *text = NULL;
+
+    config_secret_free(*at);
+    *at = NULL;
+    if (!*value)
+        return 0;
+    int rc = path_resolve(value, dir, &path);
+    if (rc == 0)
+        text = calloc(1, PASSWORDS_MAX + 2);
+    if (rc < 0 || !text) {
+        free(path);
+        return -ENOMEM;
+    }
+    rc = secret_load(path, text, PASSWORDS_MAX, &have, err, errlen);
+    if (rc == 0 && (have > PASSWORDS_MAX || !lines_clean(text, &have))) {
+        snprintf(err, errlen, "%s is no list of passwords, one a line and at most %d bytes", path,
+                 PASSWORDS_MAX);
+        rc = -EINVAL;
+    }
+    text[have <= PASSWORDS_MAX ? have : 0] = '\0';
+    if (rc == 0 && *text)
+        rc = text_set(at, text);
+    explicit_bzero(text, PASSWORDS_MAX + 2);
+    free(text);
+    free(path);
     return rc;
 }
 
@@ -370,7 +434,7 @@ static int words_set(const struct config_key *k, const char *value, char **at, c
 int config_value_set(const struct config_key *k, const char *value, const char *dir, void *base,
                      char *err, size_t errlen)
 {
-    static const char *const views[] = {"contents", "raw", "both"};
+    static const char *const views[] = {"raw", "contents", "both"};
     static const char *const missing[] = {"error", "zeros"};
     void *at = (char *)base + k->at;
     uint64_t n;
@@ -413,6 +477,8 @@ int config_value_set(const struct config_key *k, const char *value, const char *
         if (rc >= 0)
             *(bool *)at = rc == 1;
         return rc < 0 ? rc : 0;
+    case CONFIG_PASSWORDS:
+        return passwords_set(value, dir, at, err, errlen);
     case CONFIG_WORDS:
         return words_set(k, value, at, err, errlen);
     }

@@ -1,6 +1,8 @@
 #include "cli/cli.h"
 #include "cli/compose.h"
 
+#include <zlib.h>
+
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -36,6 +38,8 @@ static int write_all(int fd, const char *buf, size_t len)
 static int file_write(struct fs *fs, struct fs_node *file, struct fs_handle *h, char *buf)
 {
     uint64_t off = 0;
+    uLong crc = 0;
+    uint32_t told;
 
     for (;;) {
         ssize_t n = fs_read_wait(fs, file, h, buf, PIECE, off);
@@ -44,8 +48,16 @@ static int file_write(struct fs *fs, struct fs_node *file, struct fs_handle *h, 
                       strerror((int)-n));
             return CLI_FAILED;
         }
+        if (n == 0 && fs_node_crc32(file, &told) && told != (uint32_t)crc) {
+            cli_error(
+                "%s: its bytes are not those that the archive speaks of (CRC-32 %08x, not %08x): a "
+                "wrong password, or it was posted damaged",
+                fs_node_name(file), (unsigned)crc, told);
+            return CLI_FAILED;
+        }
         if (n == 0)
             return CLI_OK;
+        crc = crc32(crc, (const Bytef *)buf, (uInt)n);
         int rc = write_all(STDOUT_FILENO, buf, (size_t)n);
         if (rc == -EPIPE)
             return -EPIPE;
@@ -59,12 +71,10 @@ static int file_write(struct fs *fs, struct fs_node *file, struct fs_handle *h, 
 
 static int cat(struct fs *fs, const char *path)
 {
-    struct fs_node *file = fs_find(fs, path);
+    struct fs_node *file = cli_find(fs, path);
 
-    if (!file) {
-        cli_error("%s: no such file; nzbfs ls shows what there is", path);
+    if (!file)
         return CLI_FAILED;
-    }
     if (fs_node_is_dir(file)) {
         cli_error("%s: is a directory; name a file in it", path);
         return CLI_FAILED;

@@ -66,7 +66,7 @@ static void class_print(const char *name, const struct config_class *k)
 
 static void mount_print(const struct config_mount *m)
 {
-    static const char *const views[] = {"contents", "raw", "both"};
+    static const char *const views[] = {"raw", "contents", "both"};
 
     printf("[mount]\n");
     id_print("uid", m->uid);
@@ -77,6 +77,8 @@ static void mount_print(const struct config_mount *m)
     printf("view = %s\nmissing = %s\nread_timeout = %u\n", views[m->view],
            m->missing_zeros ? "zeros" : "error", m->read_timeout_s);
     size_print("readahead", m->readahead);
+    printf("hide =%s%s\n", m->hide ? " " : "", m->hide ? m->hide : "");
+    printf("passwords =%s\n", m->passwords ? " ***" : "");
     printf("scanners =%s%s\n", m->scanners ? " " : "", m->scanners ? m->scanners : "");
     putchar('\n');
 }

@@ -282,15 +282,14 @@ static bool stalled(const struct get *g)
     return clock_now_us() - g->moved_us > (uint64_t)g->world.cfg->mount.read_timeout_s * 1000000;
 }
 
-/* What is to be fetched in all: exact where the size is known, else what the NZB says less the usual
- * cost of yEnc. */
+/* What is to be fetched in all: exact where the size is known. */
 static uint64_t total(const struct get *g)
 {
     uint64_t sum = 0;
 
     for (size_t k = 0; k < g->nfiles; k++) {
         const struct get_file *f = &g->files[k];
-        sum += f->sized ? f->size : fs_node_posted(f->node)->bytes / 100 * 97;
+        sum += f->sized ? f->size : fs_node_guess(f->node);
     }
     return sum;
 }
@@ -350,6 +349,10 @@ static int tree_add(struct get *g, struct fs_node *n, const char *path)
 
     if (!fs_node_is_dir(n))
         return file_add(g, n, path);
+    rc = fs_dir_wait(g->world.fs, n);
+    if (rc < 0)
+        cli_error("%s: what is in it cannot be found out: %s", *path ? path : "the NZB",
+                  strerror(-rc));
     for (struct fs_node *c; rc == 0 && (c = fs_next(g->world.fs, n, &pos)) != NULL;) {
         if (asprintf(&below, "%s%s%s", path, *path ? "/" : "", fs_node_name(c)) < 0)
             return -ENOMEM;
@@ -378,11 +381,9 @@ static int selection_add(struct get *g, char **paths, int n)
         return tree_add(g, fs_root(g->world.fs), "");
     for (int i = 0; i < n; i++) {
         path_tidy(paths[i]);
-        struct fs_node *node = fs_find(g->world.fs, paths[i]);
-        if (!node) {
-            cli_error("%s: no such file; nzbfs ls shows what there is", paths[i]);
+        struct fs_node *node = cli_find(g->world.fs, paths[i]);
+        if (!node)
             return -ENOENT;
-        }
         g->before = g->nfiles;
         int rc = tree_add(g, node, paths[i]);
         if (rc < 0)

@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/compose.h"
 
@@ -10,12 +11,15 @@
 #include <time.h>
 
 static const char help[] =
-    "usage: nzbfs ls [-l] [-c FILE] SOURCE [PATH]\n"
+    "usage: nzbfs ls [-l] [-v] [-p] [-c FILE] SOURCE [PATH]\n"
     "\n"
-    "List the files of SOURCE, or of the directory PATH in it. Without -l nothing is fetched, and no\n"
-    "configuration needed.\n"
+    "List the files of SOURCE, or of the directory PATH in it, as the mount would show them: what is in\n"
+    "archives, which costs a few articles. Without a configuration, or with -p, what was posted is listed,\n"
+    "and nothing fetched.\n"
     "\n"
-    "  -l, --long          sizes and dates too; an exact size costs an article of each file\n"
+    "  -l, --long          sizes and dates too; an exact size costs an article of each posted file\n"
+    "  -v, --verbose       what archive a file is in, or why an archive is shown as it was posted\n"
+    "  -p, --posted        what was posted, whatever is in it\n"
     "  -c, --config FILE   read FILE in place of the user's or the system's nzbfs.conf\n";
 
 /* --- sizes ------------------------------------------------------------------------------------- */
@@ -26,6 +30,7 @@ static const char help[] =
 
 struct listing {
     struct fs *fs;
+    bool verbose;
     pthread_mutex_t lock; /* leaf; `over` of the entries */
     pthread_cond_t changed;
 };
@@ -79,9 +84,16 @@ static int size_wait(struct entry *e, uint64_t *size)
 
 /* --- lines ------------------------------------------------------------------------------------- */
 
-static void name_print(const struct fs_node *n)
+/* Its name and, with -v, what is to be said about it. */
+static void name_print(const struct listing *l, const struct fs_node *n)
 {
-    printf("%s%s\n", fs_node_name(n), fs_node_is_dir(n) ? "/" : "");
+    char note[512];
+    int len = l->verbose ? fs_xattr_get(l->fs, n, "user.nzbfs.archive", note, sizeof(note)) : -1;
+
+    printf("%s%s", fs_node_name(n), fs_node_is_dir(n) ? "/" : "");
+    if (len > 0)
+        printf("  [%.*s]", len, note);
+    putchar('\n');
 }
 
 static int long_print(struct entry *e)
@@ -102,7 +114,7 @@ static int long_print(struct entry *e)
     } else {
         printf("%15s  %16s  ", "?", date);
     }
-    name_print(e->node);
+    name_print(e->l, e->node);
     if (err)
         cli_error("%s: its size cannot be told: %s", fs_node_name(e->node), strerror(err));
     return err ? CLI_FAILED : CLI_OK;
@@ -115,7 +127,7 @@ static int entries_print(struct entry *entries, size_t n, bool with_sizes)
 
     for (size_t i = 0; i < n; i++) {
         if (!with_sizes) {
-            name_print(entries[i].node);
+            name_print(entries[i].l, entries[i].node);
             continue;
         }
         for (; asked < n && asked < i + AT_ONCE; asked++)
@@ -154,16 +166,21 @@ static struct entry *entries_collect(struct listing *l, struct fs_node *dir, siz
     return list;
 }
 
-static int list(struct fs *fs, const char *path, bool with_sizes)
+static int list(struct fs *fs, const char *path, bool with_sizes, bool verbose)
 {
-    struct listing l = {
-        .fs = fs, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    struct fs_node *dir = fs_find(fs, path);
+    struct listing l = {.fs = fs,
+                        .verbose = verbose,
+                        .lock = PTHREAD_MUTEX_INITIALIZER,
+                        .changed = PTHREAD_COND_INITIALIZER};
+    struct fs_node *dir = cli_find(fs, path);
     size_t n;
 
-    if (!dir) {
-        cli_error("%s: no such file or directory; nzbfs ls without a path shows what there is",
-                  path);
+    if (!dir)
+        return CLI_FAILED;
+    int rc = fs_node_is_dir(dir) ? fs_dir_wait(fs, dir) : 0;
+    if (rc < 0) {
+        cli_error("what is in it cannot be found out: %s; nzbfs ls -p lists what was posted",
+                  strerror(-rc));
         return CLI_FAILED;
     }
     struct entry *entries = entries_collect(&l, dir, &n);
@@ -176,21 +193,49 @@ static int list(struct fs *fs, const char *path, bool with_sizes)
     return status;
 }
 
+/* Names need no configuration, so where there is none they are what was posted. */
+static int ls_start(struct compose *w, const char *config, const char *source, bool with_sizes,
+                    bool posted)
+{
+    struct config *cfg;
+    char err[CLI_ERROR_MAX];
+    int rc = config_load(config, &cfg, err, sizeof(err));
+
+    if (!with_sizes && (posted || (rc == -ENOENT && !config))) {
+        if (rc == 0)
+            config_free(cfg);
+        return compose_names(w, source);
+    }
+    log_set_level(LOG_AT_WARN);
+    if (rc == 0 && posted)
+        cfg->mount.view = CONFIG_VIEW_RAW;
+    if (rc == 0 && compose_start(w, cfg, source, NULL, err, sizeof(err)) == 0)
+        return CLI_OK;
+    cli_error("%s", err);
+    return CLI_FAILED;
+}
+
 int cmd_ls(int argc, char **argv)
 {
-    static const struct option longs[] = {{"long", no_argument, NULL, 'l'},
-                                          {"config", required_argument, NULL, 'c'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+    static const struct option longs[] = {
+        {"long", no_argument, NULL, 'l'},   {"verbose", no_argument, NULL, 'v'},
+        {"posted", no_argument, NULL, 'p'}, {"config", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},   {0}};
     const char *config = NULL;
-    bool with_sizes = false;
+    bool with_sizes = false, verbose = false, posted = false;
     struct compose w;
     int opt;
 
-    while ((opt = getopt_long(argc, argv, ":lc:h", longs, NULL)) != -1) {
+    while ((opt = getopt_long(argc, argv, ":lvpc:h", longs, NULL)) != -1) {
         switch (opt) {
         case 'l':
             with_sizes = true;
+            break;
+        case 'v':
+            verbose = true;
+            break;
+        case 'p':
+            posted = true;
             break;
         case 'c':
             config = optarg;
@@ -203,11 +248,10 @@ int cmd_ls(int argc, char **argv)
     }
     if (argc - optind < 1 || argc - optind > 2)
         return cli_usage("ls", "ls needs a SOURCE and at most one PATH");
-    int started = with_sizes ? compose_for_command(&w, config, argv[optind])
-                             : compose_names(&w, argv[optind]);
+    int started = ls_start(&w, config, argv[optind], with_sizes, posted);
     if (started != CLI_OK)
         return CLI_FAILED;
-    int status = list(w.fs, argc - optind == 2 ? argv[optind + 1] : "", with_sizes);
+    int status = list(w.fs, argc - optind == 2 ? argv[optind + 1] : "", with_sizes, verbose);
     compose_stop(&w);
     return status;
 }

@@ -32,8 +32,6 @@ static void unsupported_tell(const struct config *cfg)
         log_warn("[cache] disk is set: this version caches in memory only");
     if (!cfg->mount.default_permissions)
         log_warn("[mount] default_permissions = no: owner and mode are checked all the same");
-    if (cfg->mount.view != CONFIG_VIEW_CONTENTS)
-        log_info("[mount] view: this version opens no archives, all views are the same");
 }
 
 int compose_start(struct compose *w, struct config *cfg, const char *source, const char *trace,
@@ -106,7 +104,8 @@ int compose_names(struct compose *w, const char *source)
         .fetch = nowhere_fetch, .promote = nowhere_promote, .cancel = nowhere_cancel};
     static struct source nowhere = {&ops};
     struct cache_config cache = {.budget = NAMES_MEMORY};
-    struct fs_options options = {.mount = {.uid = -1, .gid = -1}, .source = source};
+    struct fs_options options = {.mount = {.uid = -1, .gid = -1, .view = CONFIG_VIEW_RAW},
+                                 .source = source};
     char err[CLI_ERROR_MAX];
 
     log_set_level(LOG_AT_WARN);
@@ -149,4 +148,17 @@ int compose_for_command(struct compose *w, const char *config, const char *sourc
         return CLI_OK;
     cli_error("%s", err);
     return CLI_FAILED;
+}
+
+struct fs_node *cli_find(struct fs *fs, const char *path)
+{
+    int err;
+    struct fs_node *n = fs_find_wait(fs, path, &err);
+
+    if (!n && err)
+        cli_error("%s: what is in its NZB cannot be found out: %s", path, strerror(err));
+    else if (!n)
+        cli_error("%s: no such file or directory; nzbfs ls without a path shows what there is",
+                  path);
+    return n;
 }

@@ -41,6 +41,10 @@ int compose_for_command(struct compose *w, const char *config, const char *sourc
  *  0, or CLI_FAILED with the line printed. */
 int compose_names(struct compose *w, const char *source);
 
+/** The node at `path`, as soon as it is known what is in the directories above. NULL: there is none, and a line says
+ *  so. */
+struct fs_node *cli_find(struct fs *fs, const char *path);
+
 /** compose_start()'s way to a tree: parse what `source` names into `fs`. A directory's broken NZBs are
  *  skipped with a warning each, unless all are. */
 int sources_load(struct fs *fs, const char *source, char *err, size_t errlen);

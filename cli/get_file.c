@@ -48,17 +48,6 @@ static void beside(const struct get_file *f, const char *suffix, char out[NAME_M
                  (unsigned long long)hash_bytes_keyed(name, len, 1, 2), suffix);
 }
 
-/* The articles it is made of: two posts of one name and size are not the same file. */
-static uint64_t identity(const struct nzb_file *p)
-{
-    uint64_t id = p->nsegments;
-
-    for (uint32_t i = 0; i < p->nsegments; i++)
-        id = hash_bytes_keyed(p->segments[i].message_id, strlen(p->segments[i].message_id), id,
-                              p->segments[i].number);
-    return id;
-}
-
 /* --- opening ----------------------------------------------------------------------------------- */
 
 /* Open the directory that `path` names below target_fd, made where it lacks. Its parts are safe
@@ -121,7 +110,7 @@ static int journal_start(struct get_file *f, bool fresh, const volatile bool *st
 
     beside(f, ".part.journal", name);
     snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", f->dir_fd, name);
-    int rc = journal_open(&f->journal, path, f->size, identity(fs_node_posted(f->node)), fresh);
+    int rc = journal_open(&f->journal, path, f->size, fs_node_identity(f->node), fresh);
     if (rc == -ESTALE || rc == -ENODATA || rc == -EEXIST) {
         cli_error("%s.part, or its .journal, is %s; move them away, or choose another -d", f->path,
                   rc == -ESTALE ? "of another post of that name" : "something else");
@@ -205,13 +194,13 @@ int get_file_put(struct get_file *f, uint32_t i, const struct iovec *iov, unsign
     return rc < 0 ? complain(f, "cannot write", rc) : 0;
 }
 
-/* The post's date, as the mount shows it. A file without it is no worse: no error. */
+/* The post's date, or the file's own in an archive, as the mount shows it. A file without it is no worse: no error. */
 static void date_set(const struct get_file *f)
 {
-    uint64_t posted = fs_node_posted(f->node)->posted_s;
-    const struct timespec when[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)posted}};
+    const struct timespec when[2] = {{.tv_nsec = UTIME_OMIT},
+                                     {.tv_sec = (time_t)fs_node_dated(f->node)}};
 
-    if (posted && futimens(f->fd, when) < 0)
+    if (when[1].tv_sec && futimens(f->fd, when) < 0)
         return;
 }
 
@@ -219,6 +208,14 @@ int get_file_finish(struct get_file *f)
 {
     char part[NAME_MAX + 1], journal[NAME_MAX + 1];
 
+    uint32_t told;
+
+    if (fs_node_crc32(f->node, &told) && told != journal_crc(&f->journal)) {
+        cli_error("%s: its bytes are not those that the archive speaks of (CRC-32 %08x, not %08x): "
+                  "a wrong password, or it was posted damaged; they stay in %s.part",
+                  f->path, journal_crc(&f->journal), told, f->path);
+        return -EBADMSG;
+    }
     beside(f, ".part", part);
     beside(f, ".part.journal", journal);
     date_set(f);

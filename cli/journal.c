@@ -81,9 +81,13 @@ int journal_open(struct journal *j, const char *path, uint64_t size, uint64_t id
         return -EFBIG;
     *j = (struct journal){
         .size = size, .id = id, .npieces = (uint32_t)((size + JOURNAL_PIECE - 1) / JOURNAL_PIECE)};
+    j->fd = -1;
     j->good = calloc((size_t)j->npieces + 1, 1);
-    if (!j->good)
+    j->crcs = calloc((size_t)j->npieces + 1, sizeof(*j->crcs));
+    if (!j->good || !j->crcs) {
+        journal_close(j);
         return -ENOMEM;
+    }
     j->fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (fresh ? O_CREAT : 0), 0666);
     rc = j->fd >= 0 ? 0 : errno == ENOENT ? -ENODATA : -errno;
     if (rc == 0) {
@@ -118,6 +122,13 @@ static int piece_check(const struct journal *j, int part_fd, uint32_t i, uint32_
     return (uint32_t)crc32(0, buf, len) == crc;
 }
 
+static void good_set(struct journal *j, uint32_t i, uint32_t crc)
+{
+    if (!j->good[i])
+        j->ngood += j->good[i] = 1;
+    j->crcs[i] = crc;
+}
+
 int journal_verify(struct journal *j, int part_fd, const volatile bool *stop)
 {
     char line[64];
@@ -140,8 +151,8 @@ int journal_verify(struct journal *j, int part_fd, const volatile bool *stop)
         int ok = piece_check(j, part_fd, (uint32_t)i, (uint32_t)crc, buf);
         if (ok < 0)
             rc = ok;
-        else if (ok && !j->good[i])
-            j->ngood += j->good[i] = 1;
+        else if (ok)
+            good_set(j, (uint32_t)i, (uint32_t)crc);
     }
     if (f)
         fclose(f);
@@ -156,9 +167,18 @@ int journal_add(struct journal *j, uint32_t i, uint32_t crc)
     int n = snprintf(line, sizeof(line), "%lu %08lx\n", (unsigned long)i, (unsigned long)crc);
     int rc = line_append(j->fd, line, (size_t)n);
 
-    if (rc == 0 && !j->good[i])
-        j->ngood += j->good[i] = 1;
+    if (rc == 0)
+        good_set(j, i, crc);
     return rc;
+}
+
+uint32_t journal_crc(const struct journal *j)
+{
+    uLong crc = 0;
+
+    for (uint32_t i = 0; i < j->npieces; i++)
+        crc = crc32_combine(crc, j->crcs[i], (z_off_t)journal_piece_len(j, i));
+    return (uint32_t)crc;
 }
 
 void journal_close(struct journal *j)
@@ -166,5 +186,6 @@ void journal_close(struct journal *j)
     if (j->fd >= 0)
         close(j->fd);
     free(j->good);
+    free(j->crcs);
     *j = (struct journal){.fd = -1};
 }

@@ -20,7 +20,8 @@ struct journal {
     int fd;
     uint64_t size, id; /* of the file; id tells files of one name and size apart */
     uint32_t npieces, ngood;
-    uint8_t *good; /* a byte a piece */
+    uint8_t *good;  /* a byte a piece */
+    uint32_t *crcs; /* of each good piece */
 };
 
 /** Open or make the journal at `path`. `fresh`: the .part file has just been made, so what an old journal
@@ -36,6 +37,9 @@ int journal_verify(struct journal *j, int part_fd, const volatile bool *stop);
 int journal_add(struct journal *j, uint32_t i, uint32_t crc);
 
 bool journal_has(const struct journal *j, uint32_t i);
+
+/** The CRC-32 of the whole, once all pieces are good. */
+uint32_t journal_crc(const struct journal *j);
 
 /** Bytes of piece `i`. */
 uint32_t journal_piece_len(const struct journal *j, uint32_t i);

@@ -1,6 +1,6 @@
 /* file — one posted file: its map from bytes to segments, its size, and what is known to be lost. */
 #define LOG_TAG "fs.file"
-#include "fs/internal.h"
+#include "fs/view.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -23,9 +23,21 @@ static void describe(const struct cache_file *c, uint32_t i, struct segment_want
     out->bytes = posted->segments[i].bytes;
 }
 
+/* The name that the poster gave it: of the first article that has one. Only who looks for contents cares. */
+static void name_note(struct fs_file *f, const char *name)
+{
+    char *none = NULL;
+    if (!f->view || !name || !*name || atomic_load_explicit(&f->yenc_name, memory_order_relaxed))
+        return;
+    char *own = strdup(name);
+    if (own && !atomic_compare_exchange_strong(&f->yenc_name, &none, own))
+        free(own);
+}
+
 static int check(struct cache_file *c, uint32_t i, const struct segment_info *info)
 {
     struct fs_file *f = container_of(c, struct fs_file, cache);
+    name_note(f, info->name);
     pthread_mutex_lock(&f->lock);
     enum segmap_verdict v = segmap_check(f->map, i, info);
     pthread_mutex_unlock(&f->lock);
@@ -69,6 +81,8 @@ static void disowned(struct cache_file *c, uint32_t i, const struct segment_info
         lied_set(f, i);
     pthread_mutex_unlock(&f->lock);
     fs_disown_add(f->disown, f->ino, info->begin, info->len);
+    if (f->view)
+        fs_view_disown(f->view, f, info->begin, info->len);
     if (lied)
         fs_file_failed(f, i, SEGMENT_CORRUPT);
     uint64_t count = log_gate_pass(&gate, clock_now_us(), LOST_PERIOD_US);
@@ -102,6 +116,7 @@ void fs_file_fini(struct fs_file *f)
     free(f->lost);
     free(f->lied);
     free(f->zeros);
+    free(f->yenc_name);
     pthread_mutex_destroy(&f->lock);
 }
 

@@ -10,6 +10,37 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+static void passwords_free(struct fs *fs)
+{
+    for (unsigned k = 0; k < fs->npasswords; k++) {
+        explicit_bzero(fs->passwords[k], strlen(fs->passwords[k]));
+        free(fs->passwords[k]);
+    }
+    free(fs->passwords);
+}
+
+/* The strings of the configuration, which may be another one soon. */
+static int strings_copy(struct fs *fs, const struct config_mount *m)
+{
+    size_t lines = 0;
+    fs->mount.scanners = fs->mount.hide = fs->mount.passwords = NULL;
+    fs->hide = m->hide ? strdup(m->hide) : NULL;
+    if (m->hide && !fs->hide)
+        return -ENOMEM;
+    for (const char *p = m->passwords; p && *p; p++)
+        lines += *p == '\n';
+    fs->passwords = calloc(lines + 1, sizeof(char *));
+    if (!fs->passwords)
+        return -ENOMEM;
+    for (const char *p = m->passwords; p && *p; p = strchrnul(p, '\n') + 1) {
+        char *one = strndup(p, (size_t)(strchrnul(p, '\n') - p));
+        if (!one)
+            return -ENOMEM;
+        fs->passwords[fs->npasswords++] = one;
+    }
+    return 0;
+}
+
 int fs_new(const struct fs_options *o, struct cache *c, struct fs **out)
 {
     struct cache_stats cs;
@@ -28,14 +59,15 @@ int fs_new(const struct fs_options *o, struct cache *c, struct fs **out)
     pthread_mutex_init(&fs->open_lock, NULL);
     list_init(&fs->open);
     fs_disown_init(&fs->disown);
+    fs_surveyors_init(&fs->surveyors);
 
     int err = -ENOMEM;
     fs->source = strdup(o->source ? o->source : "nzbfs");
     if (!fs->source)
         goto err1;
     fs->scan = fs_scan_new(o->mount.scanners);
-    if (!fs->scan)
-        goto err2;
+    if (!fs->scan || strings_copy(fs, &o->mount))
+        goto err3;
     fs->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fs->stop_fd < 0) {
         err = -errno;
@@ -57,9 +89,11 @@ err4:
     close(fs->stop_fd);
 err3:
     fs_scan_free(fs->scan);
-err2:
+    free(fs->hide);
+    passwords_free(fs);
     free(fs->source);
 err1:
+    fs_surveyors_fini(&fs->surveyors);
     fs_disown_fini(&fs->disown);
     pthread_mutex_destroy(&fs->open_lock);
     pthread_cond_destroy(&fs->idle_cond);
@@ -79,6 +113,7 @@ void fs_free(struct fs *fs)
     if (!fs)
         return;
     fs_watch_cancel_all(&fs->watch);
+    fs_surveyors_fini(&fs->surveyors);
     pthread_mutex_lock(&fs->idle);
     while (fs->live_reads)
         pthread_cond_wait(&fs->idle_cond, &fs->idle);
@@ -92,6 +127,8 @@ void fs_free(struct fs *fs)
     pthread_cond_destroy(&fs->idle_cond);
     pthread_mutex_destroy(&fs->idle);
     fs_scan_free(fs->scan);
+    free(fs->hide);
+    passwords_free(fs);
     free(fs->source);
     free(fs);
 }

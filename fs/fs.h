@@ -35,9 +35,10 @@ struct fs_node;   /* a directory or a file of the tree; ours for the life of the
 struct fs_handle; /* an open file: what is read ahead for it */
 
 struct fs_options {
-    struct config_mount mount; /* copied; all but `view` and default_permissions matters */
-    const char *source;        /* what is mounted, as it shall stand in /proc/mounts; copied */
-    uint64_t (*now_us)(void);  /* NULL: clock_now_us. With another one no deadline passes by itself:
+    struct config_mount
+        mount;          /* copied; all but default_permissions matters; the strings are copied */
+    const char *source; /* what is mounted, as it shall stand in /proc/mounts; copied */
+    uint64_t (*now_us)(void); /* NULL: clock_now_us. With another one no deadline passes by itself:
                                   fs_expire() is the caller's to call */
 };
 
@@ -57,6 +58,14 @@ int fs_add_nzb(struct fs *fs, const char *dir, struct nzb *z, const char *path, 
 
 struct fs_node *fs_root(struct fs *fs);
 
+/** Is it known what is in `dir`? Of an NZB whose contents are shown it is not before somebody has asked for them
+ *  (by a read of the directory with len 0, or fs_dir_wait()): fs_lookup() and fs_next() then find nothing, and
+ *  fs_find() nothing below it. */
+bool fs_dir_is_known(const struct fs_node *dir);
+
+/** fs_find() that waits for what has to be known on the way. NULL with *err 0: there is none; else *err is an errno. */
+struct fs_node *fs_find_wait(struct fs *fs, const char *path, int *err);
+
 /** The node at `path`, relative to the root; "" and "/" are the root. NULL: there is none. */
 struct fs_node *fs_find(struct fs *fs, const char *path);
 
@@ -70,6 +79,18 @@ struct fs_node *fs_next(struct fs *fs, const struct fs_node *dir, uint64_t *pos)
 const char *fs_node_name(const struct fs_node *n); /* of the root: "" */
 bool fs_node_is_dir(const struct fs_node *n);
 const struct nzb_file *fs_node_posted(const struct fs_node *n); /* NULL: a directory */
+
+/** What tells a file from all others of its name and size: a hash of the articles that it is in. */
+uint64_t fs_node_identity(const struct fs_node *n);
+
+/** When the file was posted or, of a file in an archive, changed: Unix time; 0: not told. */
+uint64_t fs_node_dated(const struct fs_node *n);
+
+/** About how many bytes a file has, where its size is not known: by what the NZB says, less the usual cost of yEnc. */
+uint64_t fs_node_guess(const struct fs_node *n);
+
+/** The checksum that the archive has of a file in it: false where it has no CRC-32. */
+bool fs_node_crc32(const struct fs_node *n, uint32_t *crc);
 
 /** What is known now, without an article. Returns whether st_size is (a directory's always is); it is 0
  *  where not. */
@@ -109,8 +130,11 @@ void fs_handle_wary(struct fs_handle *h);
 
 #define FS_READ_MOST ((uint32_t)1 << 20)
 
-/** One read, or with len 0 the wish to know the size. From fs_read_new() until fs_read_end(). */
+/** One read, or with len 0 the wish to know the size; of a directory: what is in it. From fs_read_new() until
+ *  fs_read_end(). */
 struct fs_read {
+    const struct fs_read_ops *ops; /* ours */
+
     /* in: set before fs_read_start(); fs_read_new() has set what is not named here to what a reader of an
        open file wants */
     struct fs_node *file;
@@ -124,6 +148,9 @@ struct fs_read {
     bool once;    /* the asker keeps it: a segment read in sequence to its end may be forgotten */
     bool early;   /* near the beginning of a run, bytes will do whose article has not ended: they
                      may turn out wrong (see Early above) */
+    uint64_t stream; /* on whose account, where that is not `handle`; 0: the file's own … */
+    uint64_t
+        run; /* … and how many bytes have been read in sequence up to the end of this; 0: len */
     /** Ends the read when fs_read_start() did not. Runs once, on a thread of the source, of the watch, or
      *  of who cancels; with no lock held; not inside fs_read_start(). May call fs_read_end(). */
     void (*done)(struct fs_read *r);
@@ -131,6 +158,7 @@ struct fs_read {
 
     /* out: when it is over */
     int err;       /* 0 or a positive errno; see the card */
+    bool unsure;   /* EIO: nobody could be asked for some of it, so it may be there */
     uint64_t size; /* of the file; where err is 0 */
     size_t n;      /* bytes read: less than len only at the end of the file (or see partial) */
     const struct iovec *iov; /* where they are: pinned until fs_read_end() */
@@ -157,6 +185,9 @@ ssize_t fs_read_wait(struct fs *fs, struct fs_node *file, struct fs_handle *h, v
 
 /** The exact size. 0 or -errno. */
 int fs_size_wait(struct fs *fs, struct fs_node *file, uint64_t *size);
+
+/** Until it is known what is in `dir`. 0 or -errno. */
+int fs_dir_wait(struct fs *fs, struct fs_node *dir);
 
 /** End the reads whose deadline is at or before `now_us` with ETIMEDOUT; for tests with a clock of their
  *  own. Their done() runs inside this call. */

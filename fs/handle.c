@@ -221,6 +221,11 @@ static bool batch_end(struct fs_handle *h, struct batch *b, unsigned k)
     return late;
 }
 
+uint64_t fs_handle_stream(const struct fs_handle *h)
+{
+    return h->stream;
+}
+
 void fs_handle_end(struct fs_handle *h, uint64_t asked_us, const struct cache_waits *w,
                    const struct fs_read *over)
 {
@@ -234,12 +239,13 @@ void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len, const stru
     static const struct cache_waits none;
     struct batch b = {.n = 0};
     struct cache *c = h->fs->cache;
-    struct cache_file *f = &h->node->file->cache;
+    struct cache_file *f = h->node->file ? &h->node->file->cache : NULL;
     unsigned k = 0;
     pthread_mutex_lock(&h->lock);
     if (over)
         fs_tally_end(&h->tally, h->tally.asked_us, &none, over->err, over->n);
-    batch_fill(h, off, len, &b);
+    if (h->node->file)
+        batch_fill(h, off, len, &b);
     pthread_mutex_unlock(&h->lock);
 
     if (b.step.withdraw)

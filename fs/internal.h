@@ -28,15 +28,20 @@ struct fs_range {
 };
 
 /** One posted file. */
+struct fs_view;
+struct fs_content;
+
 struct fs_file {
     /* fixed */
     struct cache_file cache;
     const struct nzb_file *posted;
     struct fs_disown *disown;
-    uint64_t ino; /* set before the first read */
+    uint64_t ino;         /* set before the first read */
+    struct fs_view *view; /* of the NZB's contents; NULL: what is posted is shown as it is */
 
     /* any thread */
-    _Atomic uint64_t size; /* FS_SIZE_UNKNOWN until an article has told it */
+    _Atomic uint64_t size;     /* FS_SIZE_UNKNOWN until an article has told it */
+    _Atomic(char *) yenc_name; /* as the first article has it; NULL: not known, or it has none */
     _Atomic uint32_t missing;
     _Atomic uint64_t zeroed;
     _Atomic uint64_t stalled_until; /* 0: no read of it has timed out; see fs_file_stalled() */
@@ -134,7 +139,11 @@ struct fs_node {
     struct fs_node *parent;         /* the root's: itself */
     const struct fs_origin *origin; /* NULL: the root */
     const char *name;
-    struct fs_file *file; /* NULL: a directory */
+    struct fs_file *file;       /* of a posted file */
+    struct fs_content *content; /* of a file in what was posted; neither: a directory */
+    struct fs_view *view;       /* of a directory: which may not be known yet; NULL: it is */
+    bool alias;          /* its `file` is another node's as well, which is the one to free it */
+    atomic_bool resized; /* of a content: the kernel was told another size */
 
     /* under fs.tree */
     struct fs_node *chain; /* the next of one hash bucket */
@@ -165,10 +174,28 @@ uint64_t fs_tree_count(struct fs *fs);
 /** Call `each` for every file; the tree must not change meanwhile. */
 void fs_tree_files(struct fs *fs, void (*each)(struct fs *fs, struct fs_file *f));
 
+/** Where entry `e` of a view is shown: found, or made, with all directories above. What is not to be shown gets a node
+ *  in no directory. NULL: no memory. */
+struct archive_entry;
+struct fs_node *fs_tree_place(struct fs_view *v, const struct archive_entry *e);
+
+/** The name of an NZB less ".nzb" and ".gz", made safe, in safe[NZB_NAME_MAX + 1]. */
+void fs_tree_title(const char *name, char *safe);
+
 /* --- watch.c ----------------------------------------------------------------------------------- */
 
 /** What the watch knows of a blocked read: embedded in it. All under fs_watch.lock. */
+struct fs_watched;
+
+struct fs_watched_ops {
+    /** Hold on to what was found on the watch's list, under its lock … */
+    void (*hold)(struct fs_watched *e);
+    /** … and, without the lock, end it with `err` unless it is over, and let go of it. */
+    void (*end)(struct fs_watched *e, int err);
+};
+
 struct fs_watched {
+    const struct fs_watched_ops *ops; /* fixed */
     struct list link;
     uint64_t deadline_us;
     bool cancelled;
@@ -201,12 +228,21 @@ void fs_watch_cancel(struct fs_watch *w, struct fs_watched *e);
 /** All that wait, and all that would from now on. */
 void fs_watch_cancel_all(struct fs_watch *w);
 
-/* --- read.c ------------------------------------------------------------------------------------ */
+/* --- survey.c ---------------------------------------------------------------------------------- */
 
-/** For the watch: hold on to a read found on its list, under its lock … */
-void fs_read_watched_get(struct fs_watched *e);
-/** … and, without the lock, end it with `err` unless it is over, and let go of it. */
-void fs_read_watched_end(struct fs_watched *e, int err);
+/** Threads that survey: started as they are needed. */
+struct fs_surveyors {
+    pthread_mutex_t lock; /* a leaf */
+    pthread_cond_t wake;
+    struct list queue;
+    unsigned running, idle;
+    bool stop;
+    pthread_t threads[4];
+};
+
+void fs_surveyors_init(struct fs_surveyors *s);
+/** Ends them; the reads they wait for must end by themselves (the watch cancels them). */
+void fs_surveyors_fini(struct fs_surveyors *s);
 
 /* --- waits.c ----------------------------------------------------------------------------------- */
 
@@ -266,6 +302,9 @@ uint64_t fs_handle_begin(struct fs_handle *h, uint64_t now_us, uint64_t off, uin
  *  was there. */
 void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len, const struct fs_read *over);
 
+/** Whose account it reads on. */
+uint64_t fs_handle_stream(const struct fs_handle *h);
+
 /** It has waited and is about to be answered. */
 void fs_handle_end(struct fs_handle *h, uint64_t asked_us, const struct cache_waits *w,
                    const struct fs_read *over);
@@ -276,7 +315,10 @@ struct fs_mount;
 
 struct fs {
     /* fixed after fs_new() */
-    struct config_mount mount;
+    struct config_mount mount; /* its strings are NULL, but for what stands here: */
+    char *hide;                /* patterns of names that are not shown; NULL: none */
+    char **passwords;          /* of archives; secret */
+    unsigned npasswords;
     struct cache *cache;
     struct fs_scan *scan;
     char *source;
@@ -289,6 +331,7 @@ struct fs {
     struct fs_tree tree;
     struct fs_watch watch;
     struct fs_disown disown;
+    struct fs_surveyors surveyors;
 
     /* the owner's */
     struct fs_mount *mounted;

@@ -65,6 +65,13 @@ void fs_mount_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 void fs_mount_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                           struct fuse_file_info *fi);
 
+/** Answer a LOOKUP in a directory that is known. */
+void fs_mount_entry(fuse_req_t req, struct fs_node *dir, const char *name);
+
+/** Answer once it is known what is in `dir`. */
+void fs_mount_lookup_later(fuse_req_t req, struct fs_node *dir, const char *name);
+void fs_mount_opendir_later(fuse_req_t req, struct fs_node *dir, const struct fuse_file_info *fi);
+
 /** Take the handle off the mount's list and close it. */
 void fs_mount_handle_close(struct fs_mount *m, struct fs_mount_handle *h);
 

@@ -18,19 +18,25 @@ static void entry_fill(struct fs *fs, const struct fs_node *n, struct fuse_entry
     e->attr_timeout = fs_node_stat(fs, n, &e->attr) ? FS_MOUNT_FOREVER_S : 0;
 }
 
-void fs_mount_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+void fs_mount_entry(fuse_req_t req, struct fs_node *dir, const char *name)
 {
     struct fs *fs = fs_mount_of(req)->fs;
-    struct fs_node *dir = fs_mount_node(req, parent);
-    struct fs_node *n = dir ? fs_lookup(fs, dir, name) : NULL;
+    struct fs_node *n = fs_lookup(fs, dir, name);
     struct fuse_entry_param e = {.entry_timeout = ABSENT_S};
-    if (!dir) {
-        fuse_reply_err(req, ENOENT);
-        return;
-    }
     if (n)
         entry_fill(fs, n, &e);
     fuse_reply_entry(req, &e);
+}
+
+void fs_mount_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct fs_node *dir = fs_mount_node(req, parent);
+    if (!dir)
+        fuse_reply_err(req, ENOENT);
+    else if (fs_dir_is_known(dir))
+        fs_mount_entry(req, dir, name);
+    else
+        fs_mount_lookup_later(req, dir, name);
 }
 
 /* Nodes live as long as the mount, so nothing is counted. */
@@ -57,6 +63,10 @@ void fs_mount_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     }
     fi->cache_readdir = 1;
     fi->keep_cache = 1;
+    if (!fs_dir_is_known(n)) {
+        fs_mount_opendir_later(req, n, fi);
+        return;
+    }
     fuse_reply_open(req, fi);
 }
 

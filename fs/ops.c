@@ -28,7 +28,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-enum op_kind { OP_GETATTR, OP_OPEN, OP_READ };
+enum op_kind { OP_GETATTR, OP_OPEN, OP_READ, OP_LOOKUP, OP_OPENDIR };
 
 /* A request that may have to wait. */
 struct op {
@@ -38,7 +38,8 @@ struct op {
     enum op_kind kind;
     atomic_uint turn;
     struct fs_mount_handle *handle; /* OPEN, READ */
-    struct fuse_file_info fi;       /* OPEN */
+    struct fuse_file_info fi;       /* OPEN, OPENDIR */
+    char *name;                     /* LOOKUP */
 };
 
 static struct fs_mount_handle *handle_of(const struct fuse_file_info *fi)
@@ -71,19 +72,36 @@ static void reply_open(struct op *op)
 
 /* The first article of a file may have lied about its size. The kernel then holds a wrong one: take its
  * attributes back (no pages: content never changes, and pages may be locked by reads that wait). */
-static void tell_resized(struct fs_mount *m, const struct fs_node *n)
+static void tell_resized(struct fs_mount *m, struct fs_node *n)
 {
-    if (!n->file || !atomic_load(&n->file->resized) || !atomic_exchange(&n->file->resized, false))
+    atomic_bool *resized = n->file ? &n->file->resized : &n->resized;
+    if (!atomic_load(resized) || !atomic_exchange(resized, false))
         return;
     int err = fuse_lowlevel_notify_inval_inode(m->se, n->ino, -1, 0);
     if (err && err != -ENOENT) /* ENOENT: it does not know the file (any more) */
         log_debug("%s: telling the kernel of its new size: %s", n->name, strerror(-err));
 }
 
+static void reply_name(struct op *op)
+{
+    if (op->read->err)
+        fuse_reply_err(op->req, op->read->err);
+    else
+        fs_mount_entry(op->req, op->read->file, op->name);
+}
+
+static void reply_opendir(struct op *op)
+{
+    if (op->read->err)
+        fuse_reply_err(op->req, op->read->err);
+    else
+        fuse_reply_open(op->req, &op->fi);
+}
+
 static void reply(struct op *op)
 {
     struct fs_mount *m = op->m;
-    const struct fs_node *n = op->read->file;
+    struct fs_node *n = op->read->file;
     switch (op->kind) {
     case OP_GETATTR:
         reply_attr(op);
@@ -97,8 +115,15 @@ static void reply(struct op *op)
         else
             fuse_reply_iov(op->req, op->read->iov, (int)op->read->niov);
         break;
+    case OP_LOOKUP:
+        reply_name(op);
+        break;
+    case OP_OPENDIR:
+        reply_opendir(op);
+        break;
     }
     fs_read_end(op->read);
+    free(op->name);
     free(op);
     tell_resized(m, n);
 
@@ -163,6 +188,30 @@ static void op_run(struct op *op)
     fuse_req_interrupt_func(op->req, on_interrupt, op);
     if (op_turn(op))
         op_unpark(op);
+}
+
+void fs_mount_lookup_later(fuse_req_t req, struct fs_node *dir, const char *name)
+{
+    char *own = strdup(name);
+    struct op *op = own ? op_new(req, dir, OP_LOOKUP) : NULL;
+    if (!op) {
+        free(own);
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    op->name = own;
+    op_run(op);
+}
+
+void fs_mount_opendir_later(fuse_req_t req, struct fs_node *dir, const struct fuse_file_info *fi)
+{
+    struct op *op = op_new(req, dir, OP_OPENDIR);
+    if (!op) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    op->fi = *fi;
+    op_run(op);
 }
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -64,10 +64,7 @@ static void read_put(struct read *r)
     pthread_mutex_destroy(&r->lock);
     free(r->buf);
     free(r);
-    pthread_mutex_lock(&fs->idle);
-    if (!--fs->live_reads)
-        pthread_cond_broadcast(&fs->idle_cond);
-    pthread_mutex_unlock(&fs->idle);
+    fs_read_gone(fs);
 }
 
 /* Give the blocks back. Of a segment that has been read from its first byte to its last, and that the asker
@@ -129,6 +126,7 @@ static void answer(struct read *r, int err, size_t good)
     if (!r->kept)
         unpin(r);
     r->pub.err = err;
+    r->pub.unsure = err == EIO && r->failed;
     r->pub.n = good;
     r->pub.size = r->file->size;
     r->pub.iov = r->iov;
@@ -165,12 +163,12 @@ static void timeout_log(const struct read *r)
                  r->file->posted->name, r->pub.off, r->fs->mount.read_timeout_s, count);
 }
 
-void fs_read_watched_get(struct fs_watched *e)
+static void watched_hold(struct fs_watched *e)
 {
     read_get(container_of(e, struct read, watched));
 }
 
-void fs_read_watched_end(struct fs_watched *e, int err)
+static void watched_end(struct fs_watched *e, int err)
 {
     struct read *r = container_of(e, struct read, watched);
     pthread_mutex_lock(&r->lock);
@@ -194,6 +192,8 @@ void fs_read_watched_end(struct fs_watched *e, int err)
     }
     read_put(r);
 }
+
+static const struct fs_watched_ops watched_ops = {.hold = watched_hold, .end = watched_end};
 
 /* --- going round ------------------------------------------------------------------------------- */
 
@@ -418,7 +418,65 @@ static void on_ready(struct cache_read *c)
 
 /* --- the owner's ------------------------------------------------------------------------------- */
 
-struct fs_read *fs_read_new(struct fs *fs, struct fs_node *file)
+static bool posted_start(struct fs_read *pub)
+{
+    struct read *r = read_of(pub);
+    struct fs_handle *h = pub->handle;
+    assert(pub->len <= FS_READ_MOST);
+    r->pos = r->end = pub->off;
+    if (fs_file_load(r->file)) {
+        pub->err = ENOMEM;
+        return true;
+    }
+    uint64_t off = pub->off;
+    uint32_t len = pub->len;
+    r->told = h && len;
+    r->patient = pub->urgency == URGENCY_SCAN && r->asked_us + PATIENCE_US < pub->deadline_us;
+    r->run = pub->run ? pub->run : len;
+    if (r->told)
+        r->run = len + fs_handle_begin(h, r->asked_us, off, len);
+    r->stream = h ? h->stream : pub->stream;
+    if (!r->stream)
+        r->stream = r->file->cache.id | UINT64_C(1) << 63;
+    read_get(r);
+    enum step s = STEP_AGAIN;
+    while (s == STEP_AGAIN)
+        s = round_once(r);
+    if (h && len)
+        fs_handle_ahead(h, off, len, s == STEP_OVER ? pub : NULL);
+    read_put(r);
+    return s == STEP_OVER;
+}
+
+static void posted_cancel(struct fs_read *pub)
+{
+    struct read *r = read_of(pub);
+    fs_watch_cancel(&r->fs->watch, &r->watched);
+}
+
+static void posted_end(struct fs_read *pub)
+{
+    struct read *r = read_of(pub);
+    if (r->kept) {
+        r->kept = false;
+        r->pinned = false;
+        pins_give(r);
+    }
+    read_put(r);
+}
+
+static const struct fs_read_ops posted_ops = {
+    .start = posted_start, .cancel = posted_cancel, .end = posted_end};
+
+const struct cache_waits *fs_read_waits(const struct fs_read *pub)
+{
+    /* Of one that the watch has ended another thread may be at them. */
+    bool known = pub->ops == &posted_ops && pub->err != ETIMEDOUT && pub->err != EINTR;
+    const void *r = (const char *)pub - offsetof(struct read, pub);
+    return known ? &((const struct read *)r)->waits : NULL;
+}
+
+struct fs_read *fs_posted_read_new(struct fs *fs, struct fs_node *file)
 {
     struct read *r = malloc(sizeof(*r));
     if (!r)
@@ -431,65 +489,11 @@ struct fs_read *fs_read_new(struct fs *fs, struct fs_node *file)
     r->refs = 1;
     r->width = READ_PIECES;
     r->asked_us = fs->now_us();
-    r->pub = (struct fs_read){
-        .file = file,
-        .class = TRAFFIC_STREAMING,
-        .urgency = URGENCY_DEMAND,
-        .deadline_us = r->asked_us + (uint64_t)fs->mount.read_timeout_s * 1000000,
-    };
+    r->pub = fs_read_defaults(fs, file, r->asked_us);
+    r->pub.ops = &posted_ops;
+    r->watched.ops = &watched_ops;
     list_init(&r->watched.link);
     pthread_mutex_init(&r->lock, NULL);
-    pthread_mutex_lock(&fs->idle);
-    fs->live_reads++;
-    pthread_mutex_unlock(&fs->idle);
+    fs_read_born(fs);
     return &r->pub;
-}
-
-bool fs_read_start(struct fs_read *pub)
-{
-    struct read *r = read_of(pub);
-    struct fs_handle *h = pub->handle;
-    assert(pub->len <= FS_READ_MOST);
-    r->pos = r->end = pub->off;
-    if (!r->file) {
-        pub->err = EISDIR;
-        return true;
-    }
-    if (fs_file_load(r->file)) {
-        pub->err = ENOMEM;
-        return true;
-    }
-    uint64_t off = pub->off;
-    uint32_t len = pub->len;
-    r->told = h && len;
-    r->patient = pub->urgency == URGENCY_SCAN && r->asked_us + PATIENCE_US < pub->deadline_us;
-    r->run = len + (r->told ? fs_handle_begin(h, r->asked_us, off, len) : 0);
-    r->stream = h ? h->stream : r->file->cache.id | UINT64_C(1) << 63;
-    read_get(r);
-    enum step s = STEP_AGAIN;
-    while (s == STEP_AGAIN)
-        s = round_once(r);
-    if (h && len)
-        fs_handle_ahead(h, off, len, s == STEP_OVER ? pub : NULL);
-    read_put(r);
-    return s == STEP_OVER;
-}
-
-void fs_read_cancel(struct fs_read *pub)
-{
-    struct read *r = read_of(pub);
-    fs_watch_cancel(&r->fs->watch, &r->watched);
-}
-
-void fs_read_end(struct fs_read *pub)
-{
-    if (!pub)
-        return;
-    struct read *r = read_of(pub);
-    if (r->kept) {
-        r->kept = false;
-        r->pinned = false;
-        pins_give(r);
-    }
-    read_put(r);
 }

@@ -15,6 +15,29 @@ struct read_piece {
     int want;            /* index into wants; -1: a hole */
 };
 
+/** What answers a read: of a posted file (read.c), of a file in what was posted (content_read.c), or of a directory
+ *  (view.c). As fs_read_start(), _cancel() and _end() say. */
+struct fs_read_ops {
+    bool (*start)(struct fs_read *r);
+    void (*cancel)(struct fs_read *r);
+    void (*end)(struct fs_read *r);
+};
+
+/** A read as fs_read_new() sets it, but for `ops`. */
+struct fs_read fs_read_defaults(const struct fs *fs, struct fs_node *file, uint64_t now_us);
+
+/** There is one more, or one less: as long as there is one the fs is not freed. */
+void fs_read_born(struct fs *fs);
+void fs_read_gone(struct fs *fs);
+
+/** Start it and wait for its end. `done` and `arg` are set here. */
+void fs_read_run(struct fs_read *r);
+
+/** How it waited, once it is over; NULL: not known. */
+const struct cache_waits *fs_read_waits(const struct fs_read *r);
+
+struct fs_read *fs_posted_read_new(struct fs *fs, struct fs_node *file);
+
 struct read {
     struct fs_read pub;
     struct fs *fs;

@@ -7,17 +7,27 @@
 #include "fs/internal.h"
 
 #include "base/hash.h"
+#include "base/words.h"
+#include "fs/view.h"
 #include "nzb/name.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+/* Where what was posted is shown beside what is in it. */
+#define POSTED_DIR ".posted"
+
+/* Where what an NZB is not about is shown: out of the way of media servers, too. */
+#define ASIDE_DIR  ".extra"
+
 static uint64_t name_hash(const struct fs_node *dir, const char *name, size_t len)
 {
-    return hash_bytes(name, len) ^ (dir->ino * 0x9e3779b97f4a7c15u);
+    uint64_t hash = hash_bytes(name, len) ^ (dir->ino * 0x9e3779b97f4a7c15u);
+    return hash ? hash : 1; /* 0: in no directory */
 }
 
 /* Under the tree's lock. `len` bytes of name, so that a path needs no copy. */
@@ -39,7 +49,7 @@ static int buckets_grow(struct fs_tree *t)
         return -ENOMEM;
     for (size_t i = 0; i < t->nnodes; i++) {
         struct fs_node *n = t->nodes[i];
-        if (n == t->root)
+        if (n == t->root || !n->hash)
             continue;
         n->chain = fresh[n->hash & (count - 1)];
         fresh[n->hash & (count - 1)] = n;
@@ -89,22 +99,31 @@ static char *name_free(struct fs_tree *t, const struct fs_node *dir, const char 
     return arena_strndup(&t->arena, pick, strlen(pick));
 }
 
+/* Under the tree's lock: a node that has a number and a parent, and is in no directory. */
+static struct fs_node *node_make(struct fs_tree *t, struct fs_node *parent, char *name,
+                                 const struct fs_origin *origin)
+{
+    struct fs_node *n = nodes_reserve(t) || !name ? NULL : arena_new(&t->arena, struct fs_node);
+    if (!n)
+        return NULL;
+    n->ino = t->nnodes + 1;
+    n->parent = parent ? parent : n;
+    n->origin = origin;
+    n->name = name;
+    t->nodes[t->nnodes++] = n;
+    return n;
+}
+
 /* Under the tree's lock. On failure the tree is as it was. */
 static struct fs_node *node_add(struct fs_tree *t, struct fs_node *dir, const char *name,
                                 const struct fs_origin *origin)
 {
-    if (nodes_reserve(t) || (dir && children_reserve(dir)))
+    if (dir && children_reserve(dir))
         return NULL;
-    struct fs_node *n = arena_new(&t->arena, struct fs_node);
+    struct fs_node *n =
+        node_make(t, dir, dir ? name_free(t, dir, name) : arena_strndup(&t->arena, "", 0), origin);
     if (!n)
         return NULL;
-    n->ino = t->nnodes + 1;
-    n->parent = dir ? dir : n;
-    n->origin = origin;
-    n->name = dir ? name_free(t, dir, name) : "";
-    if (!n->name)
-        return NULL;
-    t->nodes[t->nnodes++] = n;
     if (!dir) {
         t->root = n;
         return n;
@@ -144,32 +163,52 @@ static int file_add(struct fs_tree *t, struct fs_node *dir, const struct fs_orig
     return 0;
 }
 
-static struct fs_node *dir_add(struct fs_tree *t, const char *name, const struct fs_origin *o)
+void fs_tree_title(const char *name, char *safe)
 {
-    char safe[NZB_NAME_MAX + 1];
     size_t len = strlen(name);
     if (len > 3 && !strcasecmp(name + len - 3, ".gz"))
         len -= 3;
     if (len > 4 && !strncasecmp(name + len - 4, ".nzb", 4))
         len -= 4;
     nzb_name_safe(name, len, safe);
+}
+
+static struct fs_node *dir_add(struct fs_tree *t, const char *name, const struct fs_origin *o)
+{
+    char safe[NZB_NAME_MAX + 1];
+    fs_tree_title(name, safe);
     struct fs_node *dir = node_add(t, t->root, safe, o);
     if (dir)
         t->root->ndirs++;
     return dir;
 }
 
-static int origin_add(struct fs_tree *t, const char *dir, const struct fs_origin *o)
+static int origin_add(struct fs *fs, const char *dir, const struct fs_origin *o)
 {
+    struct fs_tree *t = &fs->tree;
     struct fs_node *at = dir ? dir_add(t, dir, o) : t->root;
     if (!at)
         return -ENOMEM;
     if (!o->nzb->nfiles)
         newest_set(at, o->when_s);
-    for (size_t i = 0; i < o->nzb->nfiles; i++)
-        if (file_add(t, at, o, &o->nzb->files[i]))
+    struct fs_node *posted = at;
+    bool contents = fs->mount.view != CONFIG_VIEW_RAW && !at->view && !at->nchildren;
+    bool shown = fs->mount.view == CONFIG_VIEW_BOTH;
+    if (contents) {
+        posted =
+            shown ? node_add(t, at, POSTED_DIR, o)
+                  : node_make(t, at, arena_strndup(&t->arena, POSTED_DIR, strlen(POSTED_DIR)), o);
+        if (!posted)
             return -ENOMEM;
-    return 0;
+        at->ndirs += shown;
+    }
+    for (size_t i = 0; i < o->nzb->nfiles; i++)
+        if (file_add(t, posted, o, &o->nzb->files[i]))
+            return -ENOMEM;
+    if (!contents)
+        return 0;
+    at->view = fs_view_new(fs, o, at, posted, shown);
+    return at->view ? 0 : -ENOMEM;
 }
 
 int fs_add_nzb(struct fs *fs, const char *dir, struct nzb *z, const char *path, uint64_t when_s)
@@ -186,11 +225,128 @@ int fs_add_nzb(struct fs *fs, const char *dir, struct nzb *z, const char *path, 
     list_add_tail(&t->origins, &o->link);
     o->path = arena_strndup(&t->arena, path, strlen(path));
     if (o->path)
-        err = origin_add(t, dir, o);
+        err = origin_add(fs, dir, o);
 out:
     pthread_rwlock_unlock(&t->lock);
     return err;
 }
+
+/* --- what was found in an NZB ------------------------------------------------------------------- */
+
+/* Do the patterns say that files called so are not shown? */
+static bool is_hidden(const char *patterns, const char *name)
+{
+    char one[NZB_NAME_MAX + 1];
+    const char *word, *bad;
+    for (size_t len; patterns && (word = words_next(&patterns, &len, &bad));) {
+        if (len >= sizeof(one))
+            continue;
+        memcpy(one, word, len);
+        one[len] = '\0';
+        if (!fnmatch(one, name, FNM_CASEFOLD))
+            return true;
+    }
+    return false;
+}
+
+/* Under the lock: the directory called so in `dir`, found or made. A file of that name is in the way: NULL. */
+static struct fs_node *subdir(struct fs_tree *t, struct fs_node *dir, const char *name, size_t len)
+{
+    struct fs_node *n = child_find(t, dir, name, len);
+    if (n)
+        return fs_node_is_dir(n) ? n : NULL;
+    char *own = arena_strndup(&t->arena, name, len);
+    n = own ? node_add(t, dir, own, dir->origin) : NULL;
+    if (n)
+        dir->ndirs++;
+    return n;
+}
+
+/* Under the lock: the directory that `path` is in; *name is the rest. */
+static struct fs_node *path_walk(struct fs_tree *t, struct fs_node *dir, const char *path,
+                                 const char **name)
+{
+    for (const char *slash; dir && (slash = strchr(path, '/')); path = slash + 1)
+        dir = subdir(t, dir, path, (size_t)(slash - path));
+    *name = path;
+    return dir;
+}
+
+/* Under the lock: is there a node already that shows `e`, at its place? */
+static struct fs_node *place_find(struct fs_view *v, struct fs_node *dir, const char *name,
+                                  const struct archive_entry *e)
+{
+    struct fs_node *n = child_find(&v->fs->tree, dir, name, strlen(name));
+    if (!n || e->dir)
+        return n && fs_node_is_dir(n) ? n : NULL;
+    if (e->post != UINT32_MAX)
+        return n->file == v->posts[e->post]->file ? n : NULL;
+    return n->content && n->content->view == v ? n : NULL;
+}
+
+/* Under the lock: what `n` shows. */
+static bool node_fill(struct fs_view *v, struct fs_node *n, const struct archive_entry *e)
+{
+    const struct fs_node *post = e->post != UINT32_MAX ? v->posts[e->post] : NULL;
+    n->mtime_s = post ? post->mtime_s : v->posted->newest_s;
+    if (e->mtime_s > 0)
+        n->mtime_s = (uint64_t)e->mtime_s;
+    if (post) {
+        n->alias = true;
+        n->file = post->file;
+        if (!v->shown)
+            n->file->ino = n->ino;
+        return true;
+    }
+    n->content = arena_new(&v->fs->tree.arena, struct fs_content);
+    if (n->content)
+        *n->content = (struct fs_content){.view = v, .node = n};
+    return n->content;
+}
+
+/* Under the lock. */
+static struct fs_node *place(struct fs_view *v, const struct archive_entry *e)
+{
+    struct fs_tree *t = &v->fs->tree;
+    struct fs_node *dir = v->dir;
+    const char *name = strrchr(e->path, '/');
+    name = name ? name + 1 : e->path;
+    bool shown = !e->hidden && !is_hidden(v->fs->hide, name);
+    if (!shown) {
+        struct fs_node *n =
+            node_make(t, v->posted, arena_strndup(&t->arena, name, strlen(name)), v->origin);
+        return n && (e->dir || node_fill(v, n, e)) ? n : NULL;
+    }
+    if (e->aside)
+        dir = subdir(t, dir, ASIDE_DIR, strlen(ASIDE_DIR));
+    dir = dir ? path_walk(t, dir, e->path, &name) : NULL;
+    if (!dir)
+        return NULL;
+    struct fs_node *n = place_find(v, dir, name, e);
+    if (n)
+        return n;
+    n = node_add(t, dir, name, v->origin);
+    if (n && e->dir) {
+        dir->ndirs++;
+        n->newest_s = e->mtime_s > 0 ? (uint64_t)e->mtime_s : v->posted->newest_s;
+        return n;
+    }
+    if (!n || !node_fill(v, n, e))
+        return NULL;
+    newest_set(dir, n->mtime_s);
+    return n;
+}
+
+struct fs_node *fs_tree_place(struct fs_view *v, const struct archive_entry *e)
+{
+    struct fs_tree *t = &v->fs->tree;
+    pthread_rwlock_wrlock(&t->lock);
+    struct fs_node *n = place(v, e);
+    pthread_rwlock_unlock(&t->lock);
+    return n;
+}
+
+/* --- the whole ---------------------------------------------------------------------------------- */
 
 int fs_tree_init(struct fs_tree *t)
 {
@@ -207,7 +363,13 @@ int fs_tree_init(struct fs_tree *t)
 void fs_tree_fini(struct fs_tree *t)
 {
     for (size_t i = 0; i < t->nnodes; i++) {
-        if (t->nodes[i]->file)
+        if (t->nodes[i]->content) /* layouts before the views that they refer to */
+            fs_layout_put(t->nodes[i]->content->layout);
+    }
+    for (size_t i = 0; i < t->nnodes; i++)
+        fs_view_free(t->nodes[i]->view);
+    for (size_t i = 0; i < t->nnodes; i++) {
+        if (t->nodes[i]->file && !t->nodes[i]->alias)
             fs_file_fini(t->nodes[i]->file);
         free(t->nodes[i]->children);
     }
@@ -238,7 +400,7 @@ uint64_t fs_tree_count(struct fs *fs)
 void fs_tree_files(struct fs *fs, void (*each)(struct fs *fs, struct fs_file *f))
 {
     for (size_t i = 0; i < fs->tree.nnodes; i++)
-        if (fs->tree.nodes[i]->file)
+        if (fs->tree.nodes[i]->file && !fs->tree.nodes[i]->alias)
             each(fs, fs->tree.nodes[i]->file);
 }
 
@@ -263,7 +425,7 @@ struct fs_node *fs_find(struct fs *fs, const char *path)
         end = strchrnul(path, '/');
         size_t len = (size_t)(end - path);
         if (len && !(len == 1 && *path == '.'))
-            n = n->file ? NULL : child_find(&fs->tree, n, path, len);
+            n = fs_node_is_dir(n) ? child_find(&fs->tree, n, path, len) : NULL;
         while (*end == '/')
             end++;
     }
@@ -277,5 +439,36 @@ struct fs_node *fs_next(struct fs *fs, const struct fs_node *dir, uint64_t *pos)
     struct fs_node *n = *pos < dir->nchildren ? dir->children[*pos] : NULL;
     pthread_rwlock_unlock(&fs->tree.lock);
     *pos += n != NULL;
+    return n;
+}
+
+bool fs_dir_is_known(const struct fs_node *dir)
+{
+    struct fs_view *v = dir->view;
+    if (!v)
+        return true;
+    pthread_mutex_lock(&v->lock);
+    bool known = v->state == FS_VIEW_KNOWN;
+    pthread_mutex_unlock(&v->lock);
+    return known;
+}
+
+struct fs_node *fs_find_wait(struct fs *fs, const char *path, int *err)
+{
+    struct fs_node *n = fs->tree.root;
+    for (const char *end; n && *path; path = end) {
+        end = strchrnul(path, '/');
+        size_t len = (size_t)(end - path);
+        *err = len && fs_node_is_dir(n) ? -fs_dir_wait(fs, n) : 0;
+        if (*err)
+            return NULL;
+        pthread_rwlock_rdlock(&fs->tree.lock);
+        if (len && !(len == 1 && *path == '.'))
+            n = fs_node_is_dir(n) ? child_find(&fs->tree, n, path, len) : NULL;
+        pthread_rwlock_unlock(&fs->tree.lock);
+        while (*end == '/')
+            end++;
+    }
+    *err = 0;
     return n;
 }

@@ -1,5 +1,5 @@
 /* wait — the same reads for callers that have a thread to spend on waiting. */
-#include "fs/internal.h"
+#include "fs/read.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static void on_done(struct fs_read *r)
     pthread_mutex_unlock(&w->lock);
 }
 
-static void run(struct fs_read *r)
+void fs_read_run(struct fs_read *r)
 {
     struct waiter w = {.over = false};
     pthread_mutex_init(&w.lock, NULL);
@@ -47,7 +47,7 @@ static ssize_t read_some(struct fs *fs, struct fs_node *file, struct fs_handle *
     r->off = off;
     r->len = len;
     r->partial = true;
-    run(r);
+    fs_read_run(r);
     ssize_t n = r->err ? -r->err : (ssize_t)r->n;
     for (unsigned k = 0; k < r->niov; k++) {
         memcpy(buf, r->iov[k].iov_base, r->iov[k].iov_len);
@@ -78,9 +78,20 @@ int fs_size_wait(struct fs *fs, struct fs_node *file, uint64_t *size)
     struct fs_read *r = fs_read_new(fs, file);
     if (!r)
         return -ENOMEM;
-    run(r);
+    fs_read_run(r);
     int err = -r->err;
     *size = r->size;
+    fs_read_end(r);
+    return err;
+}
+
+int fs_dir_wait(struct fs *fs, struct fs_node *dir)
+{
+    struct fs_read *r = fs_read_new(fs, dir);
+    if (!r)
+        return -ENOMEM;
+    fs_read_run(r);
+    int err = -r->err;
     fs_read_end(r);
     return err;
 }

@@ -27,7 +27,7 @@ static struct fs_watched *due_take(struct fs_watch *w, uint64_t now_us, int *err
     list_del(l);
     w->nblocked--;
     struct fs_watched *e = container_of(l, struct fs_watched, link);
-    fs_read_watched_get(e);
+    e->ops->hold(e);
     return e;
 }
 
@@ -61,7 +61,7 @@ static void *watch_main(void *arg)
             continue;
         }
         pthread_mutex_unlock(&w->lock);
-        fs_read_watched_end(e, err);
+        e->ops->end(e, err);
         pthread_mutex_lock(&w->lock);
     }
     pthread_mutex_unlock(&w->lock);
@@ -158,7 +158,7 @@ void fs_expire(struct fs *fs, uint64_t now_us)
     pthread_mutex_lock(&w->lock);
     for (struct fs_watched *e; (e = due_take(w, now_us, &err));) {
         pthread_mutex_unlock(&w->lock);
-        fs_read_watched_end(e, err);
+        e->ops->end(e, err);
         pthread_mutex_lock(&w->lock);
     }
     pthread_mutex_unlock(&w->lock);

@@ -1,7 +1,7 @@
 /* xattr — user.nzbfs.*: what the NZB says of a file, and what is known to be wrong with it.
  *
  * The password of an NZB is not among them. */
-#include "fs/internal.h"
+#include "fs/view.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -40,18 +40,24 @@ static void put_number(struct out *o, uint64_t n)
 
 static bool message_count(const struct fs_node *n, struct out *o)
 {
+    if (!n->file)
+        return false;
     put_number(o, n->file->posted->nsegments);
     return true;
 }
 
 static bool parts(const struct fs_node *n, struct out *o)
 {
+    if (!n->file)
+        return false;
     put_number(o, n->file->posted->parts);
     return true;
 }
 
 static bool groups(const struct fs_node *n, struct out *o)
 {
+    if (!n->file)
+        return false;
     const struct nzb_file *posted = n->file->posted;
     for (uint32_t i = 0; i < posted->ngroups; i++) {
         put(o, ",", i ? 1 : 0);
@@ -62,18 +68,24 @@ static bool groups(const struct fs_node *n, struct out *o)
 
 static bool poster(const struct fs_node *n, struct out *o)
 {
+    if (!n->file)
+        return false;
     put_string(o, n->file->posted->poster);
     return *n->file->posted->poster != '\0';
 }
 
 static bool subject(const struct fs_node *n, struct out *o)
 {
+    if (!n->file)
+        return false;
     put_string(o, n->file->posted->subject);
     return true;
 }
 
 static bool date(const struct fs_node *n, struct out *o)
 {
+    if (!n->file)
+        return false;
     struct tm tm;
     char s[48];
     time_t when = (time_t)n->file->posted->posted_s;
@@ -93,6 +105,8 @@ static bool missing(const struct fs_node *n, struct out *o)
 
 static bool disowned(const struct fs_node *n, struct out *o)
 {
+    if (!n->file)
+        return false;
     uint32_t segments = fs_file_disowned(n->file);
     put_number(o, segments);
     return segments != 0;
@@ -100,9 +114,49 @@ static bool disowned(const struct fs_node *n, struct out *o)
 
 static bool zeroed(const struct fs_node *n, struct out *o)
 {
+    if (!n->file)
+        return false;
     uint64_t bytes = n->file->zeroed;
     put_number(o, bytes);
     return bytes != 0;
+}
+
+static void set_tell(const struct archive_found *s, struct out *o)
+{
+    if (o->len)
+        put_string(o, "; ");
+    put_string(o, s->format ? s->format : "archive");
+    put_string(o, " ");
+    put_string(o, s->name);
+    if (s->why == ARCHIVE_OK)
+        return;
+    put_string(o, ": ");
+    put_string(o, archive_why_text(s->why));
+}
+
+static void content_tell(struct fs_content *c, struct out *o)
+{
+    uint32_t i;
+    struct fs_layout *l = fs_content_layout(c, &i);
+    const struct archive_layout *found = l ? l->found : NULL;
+    if (found && found->entries[i].set < found->nsets)
+        set_tell(&found->sets[found->entries[i].set], o);
+    fs_layout_put(l);
+}
+
+static void post_tell(const struct fs_layout *l, const struct fs_file *f, struct out *o)
+{
+    uint32_t i = 0;
+    while (i < l->view->nposts && l->view->posts[i]->file != f)
+        i++;
+    if (i == l->view->nposts || l->found->posts[i].why == ARCHIVE_OK)
+        return;
+    const struct archive_fate *fate = &l->found->posts[i];
+    if (fate->set < l->found->nsets) {
+        put_string(o, l->found->sets[fate->set].name);
+        put_string(o, ": ");
+    }
+    put_string(o, archive_why_text(fate->why));
 }
 
 static bool source(const struct fs_node *n, struct out *o)
@@ -110,6 +164,24 @@ static bool source(const struct fs_node *n, struct out *o)
     if (n->origin)
         put_string(o, n->origin->path);
     return n->origin != NULL;
+}
+
+/* What archive a file is in; or what is wrong with the archive that a posted file is of; of the NZB's directory: what is
+ * wrong with any. */
+static bool archive(const struct fs_node *n, struct out *o)
+{
+    struct fs_view *v = n->content ? n->content->view : n->file ? n->file->view : n->view;
+    struct fs_layout *l = v ? fs_view_layout(v) : NULL;
+    size_t before = o->len;
+    if (l && n->content)
+        content_tell(n->content, o);
+    else if (l && n->file)
+        post_tell(l, n->file, o);
+    for (uint32_t i = 0; l && n->view && i < l->found->nsets; i++)
+        if (l->found->sets[i].why != ARCHIVE_OK)
+            set_tell(&l->found->sets[i], o);
+    fs_layout_put(l);
+    return o->len != before;
 }
 
 static void put_wait(struct out *o, const char *name, const struct fs_wait *w)
@@ -140,7 +212,7 @@ static void put_pair(struct out *o, const char *name, const char *of, uint64_t n
 static bool waits(struct fs *fs, const struct fs_node *n, struct out *o)
 {
     struct fs_waits w;
-    if (!n->file || !fs_node_waits(fs, n, &w))
+    if (fs_node_is_dir(n) || !fs_node_waits(fs, n, &w))
         return false;
     put_pair(o, "reads", "", w.reads);
     put_pair(o, "bytes", "", w.bytes);
@@ -164,18 +236,19 @@ static const struct xattr {
     bool of_dirs; /* as well as of files */
     bool (*value)(const struct fs_node *n, struct out *o);
 } xattrs[] = {
-    {PREFIX "source", true, source},    {PREFIX "message_count", false, message_count},
-    {PREFIX "parts", false, parts},     {PREFIX "groups", false, groups},
-    {PREFIX "poster", false, poster},   {PREFIX "date", false, date},
-    {PREFIX "subject", false, subject}, {PREFIX "missing", false, missing},
-    {PREFIX "zeroed", false, zeroed},   {PREFIX "disowned", false, disowned},
+    {PREFIX "source", true, source},      {PREFIX "message_count", false, message_count},
+    {PREFIX "parts", false, parts},       {PREFIX "groups", false, groups},
+    {PREFIX "poster", false, poster},     {PREFIX "date", false, date},
+    {PREFIX "subject", false, subject},   {PREFIX "missing", false, missing},
+    {PREFIX "archive", true, archive},    {PREFIX "zeroed", false, zeroed},
+    {PREFIX "disowned", false, disowned},
 };
 
 #define NXATTRS (sizeof(xattrs) / sizeof(xattrs[0]))
 
 static bool has_value(const struct xattr *x, const struct fs_node *n, struct out *o)
 {
-    return (n->file || x->of_dirs) && x->value(n, o);
+    return (!fs_node_is_dir(n) || x->of_dirs) && x->value(n, o);
 }
 
 static int result(const struct out *o)

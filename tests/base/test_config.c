@@ -224,7 +224,7 @@ START_TEST(numbers_have_bounds)
     refused(MAIN "[mount]\nuid = root\n",
             "t.conf:4: uid = 'root' is not a number; id -u NAME tells it");
     refused(MAIN "[mount]\nview = all\n",
-            "t.conf:4: view = 'all' is not one of contents, raw or both");
+            "t.conf:4: view = 'all' is not one of raw, contents or both");
 }
 END_TEST
 

@@ -1,0 +1,265 @@
+/* survey — the threads that find out what is in an NZB, and the posted files as they read them. */
+#define LOG_TAG "fs.survey"
+#include "fs/view.h"
+
+#include "archive/names.h"
+#include "base/log.h"
+#include "fs/read.h"
+#include "nzb/name.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SURVEYORS (sizeof(((struct fs_surveyors *)0)->threads) / sizeof(pthread_t))
+
+/* --- posted files as bytes --------------------------------------------------------------------- */
+
+struct fs_bytes {
+    struct archive_bytes b;
+    struct fs_view *view;
+    struct fs_node *node;
+};
+
+static struct fs_read *posted_read(const struct fs_bytes *p, uint64_t off, size_t len)
+{
+    struct fs *fs = p->view->fs;
+    struct fs_read *r = fs_read_new(fs, p->node);
+    if (!r)
+        return NULL;
+    r->off = off;
+    r->len = len < FS_READ_MOST ? (uint32_t)len : FS_READ_MOST;
+    r->partial = true;
+    r->early = fs->mount.early;
+    return r;
+}
+
+/* What a survey is to make of an errno: an article that nobody could be asked for says nothing. */
+static int verdict(const struct fs_read *r)
+{
+    return r->err == EIO && r->unsure ? -ETIMEDOUT : -r->err;
+}
+
+static int posted_size(struct archive_bytes *b, uint64_t *size)
+{
+    const struct fs_bytes *p = container_of(b, struct fs_bytes, b);
+    struct fs_read *r = posted_read(p, 0, 0);
+    if (!r)
+        return -ENOMEM;
+    fs_read_run(r);
+    int err = verdict(r);
+    *size = r->size;
+    fs_read_end(r);
+    return err;
+}
+
+static ssize_t posted_take(struct archive_bytes *b, uint64_t off, void *buf, size_t len)
+{
+    const struct fs_bytes *p = container_of(b, struct fs_bytes, b);
+    struct fs_read *r = posted_read(p, off, len);
+    uint8_t *to = buf;
+    if (!r)
+        return -ENOMEM;
+    if (!len) {
+        fs_read_end(r);
+        return 0;
+    }
+    fs_read_run(r);
+    ssize_t n = r->err ? verdict(r) : (ssize_t)r->n;
+    for (unsigned k = 0; k < r->niov; k++) {
+        memcpy(to, r->iov[k].iov_base, r->iov[k].iov_len);
+        to += r->iov[k].iov_len;
+    }
+    fs_read_end(r);
+    return n;
+}
+
+static void posted_want(struct archive_bytes *b, uint64_t off, size_t len)
+{
+    struct fs_read *r = posted_read(container_of(b, struct fs_bytes, b), off, len);
+    if (!r)
+        return;
+    r->done = fs_read_end;
+    if (fs_read_start(r))
+        fs_read_end(r);
+}
+
+static const struct archive_bytes_ops posted_ops = {
+    .size = posted_size, .read = posted_take, .want = posted_want};
+
+/* A post is always looked up as the `bytes` of one of these. */
+static const char *posted_name(const struct archive_post *p)
+{
+    const struct fs_bytes *b = container_of(p->bytes, struct fs_bytes, b);
+    const char *name = atomic_load_explicit(&b->node->file->yenc_name, memory_order_acquire);
+    return name ? name : "";
+}
+
+/* --- a survey ---------------------------------------------------------------------------------- */
+
+/* Passwords of the NZB, then those in its name, then the user's. */
+static const char **passwords_gather(const struct fs_view *v, char **from_name, unsigned *n)
+{
+    const struct nzb *z = v->origin->nzb;
+    const struct fs *fs = v->fs;
+    const char **all = calloc(z->nmetas + fs->npasswords + 1, sizeof(*all));
+    const char *at;
+    size_t len;
+    *n = 0;
+    *from_name = NULL;
+    if (!all)
+        return NULL;
+    for (size_t i = 0; i < z->nmetas; i++)
+        if (!strcmp(z->metas[i].type, "password") && *z->metas[i].value)
+            all[(*n)++] = z->metas[i].value;
+    const char *slash = strrchr(v->origin->path, '/');
+    if (names_password(slash ? slash + 1 : v->origin->path, &at, &len) &&
+        (*from_name = strndup(at, len)))
+        all[(*n)++] = *from_name;
+    for (unsigned i = 0; i < fs->npasswords; i++)
+        all[(*n)++] = fs->passwords[i];
+    return all;
+}
+
+/* They stay as long as the view: layouts refer to them. */
+static bool posts_make(struct fs_view *v)
+{
+    if (v->archive_posts)
+        return true;
+    struct archive_post *posts = calloc((size_t)v->nposts + 1, sizeof(*posts));
+    v->bytes = posts ? calloc((size_t)v->nposts + 1, sizeof(*v->bytes)) : NULL;
+    if (!v->bytes) {
+        free(posts);
+        return false;
+    }
+    for (uint32_t i = 0; i < v->nposts; i++) {
+        const struct nzb_file *posted = v->posts[i]->file->posted;
+        v->bytes[i] = (struct fs_bytes){.b = {&posted_ops}, .view = v, .node = v->posts[i]};
+        posts[i] = (struct archive_post){.bytes = &v->bytes[i].b,
+                                         .name = posted->name,
+                                         .subject = posted->subject,
+                                         .guess = posted->bytes,
+                                         .yenc_name = posted_name};
+    }
+    v->archive_posts = posts;
+    return true;
+}
+
+static char *title_of(const struct fs_view *v)
+{
+    const char *meta = nzb_meta(v->origin->nzb, "title");
+    const char *slash = strrchr(v->origin->path, '/');
+    char safe[NZB_NAME_MAX + 1];
+    if (meta && *meta) {
+        nzb_name_safe(meta, strlen(meta), safe);
+        return strdup(safe);
+    }
+    fs_tree_title(slash ? slash + 1 : v->origin->path, safe);
+    return strdup(safe);
+}
+
+/* 0 with *out, or a positive errno. */
+static int survey(struct fs_view *v, struct fs_layout **out)
+{
+    struct archive_layout *found = NULL;
+    struct archive_options o = {.thorough = v->again};
+    char *from_name = NULL, *title = title_of(v);
+    const char **passwords = passwords_gather(v, &from_name, &o.npasswords);
+    int err = ENOMEM;
+    if (title && passwords && posts_make(v)) {
+        o.passwords = passwords;
+        o.title = title;
+        err = -archive_survey(v->archive_posts, v->nposts, &o, &found);
+    }
+    if (!err) {
+        *out = fs_layout_new(v, found);
+        err = *out ? 0 : ENOMEM;
+    }
+    if (from_name)
+        explicit_bzero(from_name, strlen(from_name));
+    free(from_name);
+    free(passwords);
+    free(title);
+    return err;
+}
+
+/* --- threads ----------------------------------------------------------------------------------- */
+
+static void *survey_main(void *arg)
+{
+    struct fs_surveyors *s = arg;
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        struct list *it = list_pop(&s->queue);
+        if (!it && s->stop)
+            break;
+        if (!it) {
+            s->idle++;
+            pthread_cond_wait(&s->wake, &s->lock);
+            s->idle--;
+            continue;
+        }
+        bool stop = s->stop;
+        pthread_mutex_unlock(&s->lock);
+        struct fs_view *v = container_of(it, struct fs_view, link);
+        struct fs_layout *l = NULL;
+        int err = stop ? EINTR : survey(v, &l);
+        if (err && err != EINTR)
+            log_warn("%s: what is in it cannot be found out now: %s", v->origin->path,
+                     strerror(err));
+        fs_view_surveyed(v, l, err);
+        pthread_mutex_lock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+void fs_surveyors_init(struct fs_surveyors *s)
+{
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->wake, NULL);
+    list_init(&s->queue);
+}
+
+void fs_surveyors_fini(struct fs_surveyors *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->stop = true;
+    pthread_cond_broadcast(&s->wake);
+    unsigned n = s->running;
+    pthread_mutex_unlock(&s->lock);
+    for (unsigned k = 0; k < n; k++)
+        pthread_join(s->threads[k], NULL);
+    pthread_cond_destroy(&s->wake);
+    pthread_mutex_destroy(&s->lock);
+}
+
+int fs_survey_start(struct fs_view *v)
+{
+    struct fs_surveyors *s = &v->fs->surveyors;
+    int err = 0;
+    pthread_mutex_lock(&s->lock);
+    if (s->stop) {
+        err = EINTR;
+        goto out;
+    }
+    list_add_tail(&s->queue, &v->link);
+    if (!s->idle && s->running < SURVEYORS) {
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        err = pthread_create(&s->threads[s->running], NULL, survey_main, s);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (!err)
+            s->running++;
+        else if (s->running)
+            err = 0; /* one of those that run will come to it */
+        if (err)
+            list_del(&v->link);
+    }
+    pthread_cond_signal(&s->wake);
+out:
+    pthread_mutex_unlock(&s->lock);
+    return err;
+}

@@ -1,0 +1,350 @@
+/* view — from a survey to nodes, and who waits for that. */
+#define LOG_TAG "fs.view"
+#include "fs/view.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "fs/read.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An NZB whose layout keeps turning out wrong is surveyed so often and no more. */
+#define SURPRISES_MOST 8
+
+struct fs_view *fs_view_new(struct fs *fs, const struct fs_origin *o, struct fs_node *dir,
+                            struct fs_node *posted, bool shown)
+{
+    struct fs_view *v = calloc(1, sizeof(*v));
+    if (!v)
+        return NULL;
+    *v = (struct fs_view){.fs = fs, .origin = o, .dir = dir, .posted = posted, .shown = shown};
+    v->nposts = posted->nchildren;
+    v->posts = calloc((size_t)v->nposts + 1, sizeof(struct fs_node *));
+    if (!v->posts) {
+        free(v);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < v->nposts; i++) {
+        v->posts[i] = posted->children[i];
+        v->posts[i]->file->view = v;
+    }
+    list_init(&v->waiting);
+    pthread_mutex_init(&v->lock, NULL);
+    return v;
+}
+
+void fs_view_free(struct fs_view *v)
+{
+    if (!v)
+        return;
+    fs_layout_put(v->layout);
+    pthread_mutex_destroy(&v->lock);
+    free(v->bytes);
+    free(v->archive_posts);
+    free(v->posts);
+    free(v);
+}
+
+struct fs_layout *fs_view_layout(struct fs_view *v)
+{
+    pthread_mutex_lock(&v->lock);
+    struct fs_layout *l = v->layout ? fs_layout_get(v->layout) : NULL;
+    pthread_mutex_unlock(&v->lock);
+    return l;
+}
+
+/* --- waiting ----------------------------------------------------------------------------------- */
+
+/* Who wants to know what is in a directory. */
+struct look {
+    struct fs_read pub;
+    struct fs *fs;
+    struct fs_watched watched;
+    struct list link; /* of view.waiting, under view.lock; by itself: it waits no more */
+    atomic_uint
+        refs; /* the owner's, the view's while it is on its list, and the watch's while it ends it */
+
+    pthread_mutex_t lock;
+    bool over;
+};
+
+static struct look *look_of(struct fs_read *pub)
+{
+    return container_of(pub, struct look, pub);
+}
+
+static void look_put(struct look *l)
+{
+    if (atomic_fetch_sub(&l->refs, 1) != 1)
+        return;
+    struct fs *fs = l->fs;
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+    fs_read_gone(fs);
+}
+
+/* The end is ours, unless somebody was first. */
+static bool look_claim(struct look *l)
+{
+    pthread_mutex_lock(&l->lock);
+    bool ours = !l->over;
+    l->over = true;
+    pthread_mutex_unlock(&l->lock);
+    return ours;
+}
+
+static void look_hold(struct fs_watched *e)
+{
+    atomic_fetch_add(&container_of(e, struct look, watched)->refs, 1);
+}
+
+/* The watch ends it. */
+static void look_expire(struct fs_watched *e, int err)
+{
+    struct look *l = container_of(e, struct look, watched);
+    struct fs_view *v = l->pub.file->view;
+    bool ours = look_claim(l);
+    pthread_mutex_lock(&v->lock);
+    bool listed = ours && !list_is_empty(&l->link);
+    if (listed)
+        list_del(&l->link);
+    pthread_mutex_unlock(&v->lock);
+    if (listed)
+        look_put(l); /* the view's */
+    if (ours) {
+        l->pub.err = err;
+        l->pub.done(&l->pub);
+    }
+    look_put(l);
+}
+
+static const struct fs_watched_ops look_watched = {.hold = look_hold, .end = look_expire};
+
+static struct look *waiting_pop(struct fs_view *v)
+{
+    pthread_mutex_lock(&v->lock);
+    struct list *it = list_pop(&v->waiting);
+    pthread_mutex_unlock(&v->lock);
+    return it ? container_of(it, struct look, link) : NULL;
+}
+
+/* All that wait are told; and who comes to wait meanwhile, which is as good. */
+static void tell(struct fs_view *v, int err)
+{
+    for (struct look *l; (l = waiting_pop(v));) {
+        if (look_claim(l)) {
+            fs_watch_remove(&v->fs->watch, &l->watched);
+            l->pub.err = err;
+            l->pub.done(&l->pub);
+        }
+        look_put(l);
+    }
+}
+
+/* Under the view's lock: a survey is to begin. */
+static bool begin(struct fs_view *v, bool again)
+{
+    if (v->state == FS_VIEW_BUSY)
+        return false;
+    v->state = FS_VIEW_BUSY;
+    v->again = again;
+    return true;
+}
+
+static void survey(struct fs_view *v)
+{
+    int err = fs_survey_start(v);
+    if (err)
+        fs_view_surveyed(v, NULL, err);
+}
+
+static bool look_start(struct fs_read *pub)
+{
+    struct look *l = look_of(pub);
+    struct fs_view *v = pub->file->view;
+    bool fresh = false;
+    if (pub->len) {
+        pub->err = EISDIR;
+        return true;
+    }
+    if (!v)
+        return true;
+    l->watched.deadline_us = pub->deadline_us;
+    pthread_mutex_lock(&v->lock);
+    bool known = v->state == FS_VIEW_KNOWN;
+    if (!known) {
+        atomic_fetch_add(&l->refs, 1);
+        list_add_tail(&v->waiting, &l->link);
+        fresh = begin(v, false);
+        fs_watch_add(&l->fs->watch, &l->watched); /* the watch's lock is a leaf inside ours */
+    }
+    pthread_mutex_unlock(&v->lock);
+    if (fresh)
+        survey(v);
+    return known;
+}
+
+static void look_cancel(struct fs_read *pub)
+{
+    struct look *l = look_of(pub);
+    fs_watch_cancel(&l->fs->watch, &l->watched);
+}
+
+static void look_end(struct fs_read *pub)
+{
+    look_put(look_of(pub));
+}
+
+static const struct fs_read_ops look_ops = {
+    .start = look_start, .cancel = look_cancel, .end = look_end};
+
+struct fs_read *fs_view_read_new(struct fs *fs, struct fs_node *dir)
+{
+    struct look *l = calloc(1, sizeof(*l));
+    if (!l)
+        return NULL;
+    l->fs = fs;
+    l->refs = 1;
+    l->pub = fs_read_defaults(fs, dir, fs->now_us());
+    l->pub.ops = &look_ops;
+    l->watched.ops = &look_watched;
+    list_init(&l->link);
+    list_init(&l->watched.link);
+    pthread_mutex_init(&l->lock, NULL);
+    fs_read_born(fs);
+    return &l->pub;
+}
+
+/* --- what was found ---------------------------------------------------------------------------- */
+
+static bool content_swap(struct fs_content *c, struct fs_layout *l, uint32_t entry)
+{
+    pthread_mutex_lock(&c->view->lock);
+    struct fs_layout *before = c->layout;
+    c->layout = l ? fs_layout_get(l) : NULL;
+    c->entry = entry;
+    pthread_mutex_unlock(&c->view->lock);
+    fs_layout_put(before);
+    uint64_t size = l ? l->found->entries[entry].size : 0;
+    return atomic_exchange(&c->size, size) != size;
+}
+
+/* A surprise has been looked into: what the contents show goes to the new layout, and what is there no more ends. What
+ * the kernel was told of sizes is taken back. */
+static void contents_swap(struct fs_view *v, struct fs_layout *before, struct fs_layout *l)
+{
+    for (uint32_t i = 0; i < before->found->nentries; i++) {
+        struct fs_node *n = before->nodes[i];
+        bool still = false;
+        if (!n || !n->content)
+            continue;
+        for (uint32_t k = 0; k < l->found->nentries && !still; k++)
+            still = l->nodes[k] == n;
+        if (!still && content_swap(n->content, NULL, 0))
+            log_warn("%s: %s is not in it after all", v->origin->path, n->name);
+    }
+}
+
+/* The nodes of a layout, new ones where there are none of that path yet. 0 or -ENOMEM. */
+static int nodes_make(struct fs_view *v, struct fs_layout *l)
+{
+    const struct archive_layout *found = l->found;
+    for (uint32_t i = 0; i < found->nentries; i++) {
+        const struct archive_entry *e = &found->entries[i];
+        struct fs_node *n = fs_tree_place(v, e);
+        if (!n)
+            return -ENOMEM;
+        l->nodes[i] = n;
+        if (n->content && content_swap(n->content, l, i))
+            atomic_store(&n->resized, true);
+    }
+    return 0;
+}
+
+static void found_log(const struct fs_view *v, const struct archive_layout *found)
+{
+    for (uint32_t i = 0; i < found->nsets; i++) {
+        const struct archive_found *s = &found->sets[i];
+        if (s->why != ARCHIVE_OK)
+            log_warn("%s: %s (%s): %s: shown as posted", v->origin->path, s->name, s->format,
+                     archive_why_text(s->why));
+        else
+            log_info("%s: %s: %s, %" PRIu32 " volumes, %" PRIu32 " of them reckoned",
+                     v->origin->path, s->name, s->format, s->nvolumes, s->nreckoned);
+    }
+}
+
+void fs_view_surveyed(struct fs_view *v, struct fs_layout *l, int err)
+{
+    if (l && nodes_make(v, l)) {
+        err = ENOMEM;
+        fs_layout_put(l);
+        l = NULL;
+    }
+    if (l)
+        found_log(v, l->found);
+    pthread_mutex_lock(&v->lock);
+    struct fs_layout *before = v->layout;
+    if (l)
+        v->layout = fs_layout_get(l);
+    v->state = v->layout ? FS_VIEW_KNOWN : FS_VIEW_UNKNOWN;
+    pthread_mutex_unlock(&v->lock);
+    if (l && before)
+        contents_swap(v, before, l);
+    if (l)
+        fs_layout_put(before);
+    fs_layout_put(l);
+    tell(v, l ? 0 : err);
+}
+
+void fs_view_surprised(struct fs_view *v, const struct fs_layout *l)
+{
+    bool fresh = false;
+    pthread_mutex_lock(&v->lock);
+    if (v->layout == l && v->surprises < SURPRISES_MOST)
+        fresh = begin(v, true);
+    if (fresh)
+        v->surprises++;
+    pthread_mutex_unlock(&v->lock);
+    if (fresh)
+        survey(v);
+}
+
+/* --- what cannot be stood by ------------------------------------------------------------------- */
+
+/* All of [begin, begin+len) of `post` that entry `i` shows. */
+static void entry_disown(struct fs_view *v, const struct fs_layout *l, uint32_t i, uint32_t post,
+                         uint64_t begin, uint64_t len)
+{
+    const struct archive_entry *e = &l->found->entries[i];
+    struct fs_node *n = l->nodes[i];
+    for (uint32_t k = 0; n && n->content && k < e->nextents; k++) {
+        const struct archive_extent *x = &e->extents[k];
+        /* Through an encrypted archive it could be anywhere: all of it goes. */
+        bool whole = x->entry;
+        if (!whole && (x->from != post || x->off >= begin + len || x->off + x->len <= begin))
+            continue;
+        fs_disown_add(&v->fs->disown, n->ino, 0, 0);
+        return;
+    }
+}
+
+void fs_view_disown(struct fs_view *v, const struct fs_file *f, uint64_t begin, uint64_t len)
+{
+    uint32_t post = 0;
+    struct fs_layout *l = fs_view_layout(v);
+    if (!l)
+        return;
+    while (post < v->nposts && v->posts[post]->file != f)
+        post++;
+    for (uint32_t i = 0; i < l->found->nentries; i++) {
+        const struct fs_node *n = l->nodes[i];
+        if (n && n->file == f && n->ino != f->ino)
+            fs_disown_add(&v->fs->disown, n->ino, begin, len);
+        entry_disown(v, l, i, post, begin, len);
+    }
+    fs_layout_put(l);
+}
