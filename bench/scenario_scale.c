@@ -2,6 +2,7 @@
  * its own after some latency, or as much as goes. What stands in the way at many connections is a window that is
  * too small for what is on its way, and whatever is done per connection and not per byte. */
 #include "bench/child.h"
+#include "bench/memory.h"
 #include "bench/scenario.h"
 #include "bench/scenario_play.h"
 #include "bench/scenario_stage.h"
@@ -108,6 +109,7 @@ static struct speed copy_measure(struct stage *s, uint64_t bytes, uint64_t skip)
 {
     struct play p = {.len = bytes, .block = (size_t)1 << 20};
 
+    memory_warm(bytes + CACHE);
     stage_mount(s, OPTIONS);
     stage_path(s, 0, p.path);
     play_start(&p);
