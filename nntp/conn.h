@@ -37,6 +37,7 @@ struct nntp_exchange {
     enum qos_outcome outcome; /* once answered */
     enum segment_verb verb;   /* as asked on this connection: HEAD stands in for an unknown STAT */
     unsigned tried;           /* EXCHANGE_TRIED_*: cures are tried once */
+    bool alone;               /* nothing was under way when it was sent */
 };
 #define EXCHANGE_TRIED_LOGIN 1u
 #define EXCHANGE_TRIED_GROUP 2u /* 412 although its group was selected */
@@ -47,6 +48,8 @@ struct nntp_exchange {
 struct nntp_conn_hooks {
     /** It can take operations. */
     void (*up)(struct nntp_conn *c);
+    /** The text that answers `x` begins, which was sent with nothing else under way. NULL: nobody asks. */
+    void (*begun)(struct nntp_conn *c, struct nntp_exchange *x);
     /** `x` is over; x->outcome and x->bytes say how. */
     void (*done)(struct nntp_conn *c, struct nntp_exchange *x);
     /** It is no more. What was started on it and not reported is the owner's again (the links are loose).

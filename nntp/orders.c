@@ -281,6 +281,16 @@ static void conn_up(struct nntp_conn *c)
                  c->site->tls ? ", TLS" : "");
 }
 
+static void conn_begun(struct nntp_conn *c, struct nntp_exchange *x)
+{
+    struct nntp_pool *p = c->owner;
+    struct nntp_op *op = container_of(x, struct nntp_op, x);
+    qos_time now = nntp_orders_lock(p);
+
+    qos_op_begun(p->qos, now, op->id);
+    nntp_orders_unlock(p, now);
+}
+
 static void conn_done(struct nntp_conn *c, struct nntp_exchange *x)
 {
     struct nntp_pool *p = c->owner;
@@ -375,8 +385,12 @@ static void conn_give(struct nntp_conn *c, uint64_t bytes)
     rates_unlock(p, now);
 }
 
-static const struct nntp_conn_hooks hooks = {
-    .up = conn_up, .done = conn_done, .gone = conn_gone, .allow = conn_allow, .give = conn_give};
+static const struct nntp_conn_hooks hooks = {.up = conn_up,
+                                             .begun = conn_begun,
+                                             .done = conn_done,
+                                             .gone = conn_gone,
+                                             .allow = conn_allow,
+                                             .give = conn_give};
 
 /* --- orders carried out, on a lane ------------------------------------------------------------------ */
 

@@ -114,6 +114,7 @@ static void command_send(struct nntp_conn *c, struct nntp_exchange *x)
     say(c, verb, " <", x->f->want.message_id, ">");
     x->state = EXCHANGE_SENT;
     x->bytes = 0;
+    x->alone = !c->nsent;
     c->nsent++;
 }
 
@@ -505,6 +506,8 @@ static void answer_command(struct nntp_conn *c, struct nntp_exchange *x,
         article_start(&c->article);
         c->text = x;
         c->veto = QOS_OK;
+        if (x->alone && c->hooks->begun)
+            c->hooks->begun(c, x);
         return;
     case NNTP_PRESENT:
         finish(c, x, QOS_OK);

@@ -281,6 +281,8 @@ void qos_conn_send(struct qos *q, struct conn *c, struct op *op)
     bool more = !carries(c, s, NULL);
     op->state = OP_FLYING;
     op->conn = c;
+    op->sent_at = q->now;
+    op->begun = 0;
     op->charge = charge(op);
     list_add_tail(&c->flying, &op->link);
     if (!c->nflying++)

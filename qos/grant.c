@@ -316,11 +316,17 @@ static uint32_t reclaims(const struct qos *q, unsigned class)
     return set;
 }
 
-/* Readahead goes at most two deep in streaming: what a reader turns out to be blocked on must not find a
- * row of articles before it on every connection. */
+/** In streaming, nobody is blocked on it. */
+static bool is_ahead(unsigned class, enum urgency u)
+{
+    return class == TRAFFIC_STREAMING && u != URGENCY_DEMAND;
+}
+
+/* Readahead goes at most two deep in streaming, and the second no earlier than it must (follow.c): what a reader
+ * turns out to be blocked on must not find a row of articles before it on every connection. */
 static unsigned depth_most(unsigned class, enum urgency u)
 {
-    return class == TRAFFIC_STREAMING && u != URGENCY_DEMAND ? 2 : QOS_DEPTH;
+    return is_ahead(class, u) ? 2 : QOS_DEPTH;
 }
 
 static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TRAFFIC_CLASSES],
@@ -357,6 +363,8 @@ static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TR
         for (uint32_t left = eligible & kept; left; left &= left - 1) {
             struct provider *p = &q->providers[__builtin_ctz(left)];
             unsigned m = shallowest(q, p, class, depth_most(class, f->urgency), pipelines);
+            if (m && is_ahead(class, f->urgency) && !qos_follow_may(q, p, class))
+                continue;
             if (m && (!n || m < n)) {
                 n = m;
                 best = f;

@@ -19,6 +19,7 @@
  * carried.c   how much may be under way under a rate limit
  * warm.c      connections that are kept, or opened, for who is expected
  * cut.c       when a connection is closed under operations that nobody wants
+ * follow.c    when readahead is sent behind what flies on a connection
  * sched.c     the facts and the orders
  */
 #ifndef QOS_INTERNAL_H
@@ -47,6 +48,8 @@ struct op {
     struct flow *flow; /* while waiting */
     struct conn *conn; /* while in flight */
     qos_time since;    /* submitted */
+    qos_time sent_at;  /* while in flight … */
+    qos_time begun;    /* … when its answer began; 0: it has not, or nobody said so */
     uint64_t charge;   /* bytes its stream was charged for it when it was sent */
     uint64_t tries[2]; /* times each provider broke it off: four bits each */
     uint32_t not_here, spoilt, failed, too_old; /* providers */
@@ -176,6 +179,9 @@ struct provider {
     struct list vain;             /* connections all of whose operations are cancelled */
     uint64_t pace_us, pace_bytes; /* what bodies took and brought, recent ones weighing more */
     qos_time open_us;             /* likewise what a connection took to open */
+    qos_time trip_us;             /* likewise what it took until an answer began */
+    bool trip_known;
+    uint64_t flow_us, flow_bytes; /* what bodies took once they could begin, and brought */
 
     struct share shares[TRAFFIC_CLASSES];
     uint64_t opened;
@@ -374,6 +380,17 @@ void qos_cut_answered(struct provider *p, qos_time us, uint64_t bytes);
 void qos_cut_consider(struct qos *q, struct conn *c);
 /** Nothing more can be granted: close a connection that carries nothing of use, if that serves a claim. */
 bool qos_cut(struct qos *q);
+
+/* --- follow.c ---------------------------------------------------------------------------------- */
+
+/** The answer to `op`, which is in flight, begins. */
+void qos_follow_begun(struct qos *q, struct op *op);
+/** The body at the head of `c` has ended well, with so many bytes; it is still there. */
+void qos_follow_answered(struct qos *q, const struct conn *c, uint64_t bytes);
+/** May what nobody is blocked on join the lease of `class` at `p` that has carried one operation for longest? */
+bool qos_follow_may(const struct qos *q, const struct provider *p, unsigned class);
+/** When time lets another follow, after q->now. */
+qos_time qos_follow_wake(const struct qos *q);
 
 /* --- warm.c ------------------------------------------------------------------------------------ */
 

@@ -159,6 +159,11 @@ enum qos_outcome {
     QOS_NO_ROOM,  /* the asker refused it; not retried */
 };
 
+/** The answer to `op` begins to come in. It may be left out: it tells how far away a provider is, and how soon
+ *  what is in flight on a connection will be over. Where that is known, readahead is sent behind another operation
+ *  only when what remains of that one takes about a round trip. */
+void qos_op_begun(struct qos *q, qos_time now, qos_op op);
+
 /** The exchange of `op` on `conn` has ended; `bytes` is what it brought over the wire. Connections
  *  answer in the order of their STARTs. */
 void qos_op_done(struct qos *q, qos_time now, qos_op op, enum qos_outcome how, uint64_t bytes);
@@ -278,6 +283,7 @@ enum qos_record_kind {
     QOS_RECORD_CANCEL,
     QOS_RECORD_READY,
     QOS_RECORD_GONE,
+    QOS_RECORD_BEGUN,
     QOS_RECORD_DONE,
     QOS_RECORD_RESIZE,
     QOS_RECORD_WARM,
@@ -304,6 +310,7 @@ struct qos_record {
         } promote;
         qos_op cancel;
         qos_conn ready;
+        qos_op begun;
         struct {
             qos_conn conn;
             enum qos_gone why;

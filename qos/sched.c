@@ -184,6 +184,15 @@ static void op_answered(struct qos *q, struct op *op, unsigned provider, enum qo
     qos_op_wait(q, op, true);
 }
 
+void qos_op_begun(struct qos *q, qos_time now, qos_op handle)
+{
+    fact(q, now);
+    record(q, now, (struct qos_record){.kind = QOS_RECORD_BEGUN, .begun = handle});
+    struct op *op = qos_op_find(q, handle);
+    if (op && op->state == OP_FLYING)
+        qos_follow_begun(q, op);
+}
+
 void qos_op_done(struct qos *q, qos_time now, qos_op handle, enum qos_outcome how, uint64_t bytes)
 {
     fact(q, now);
@@ -198,6 +207,7 @@ void qos_op_done(struct qos *q, qos_time now, qos_op handle, enum qos_outcome ho
     if (how == QOS_OK && op->want.verb == SEGMENT_BODY) {
         qos_hist_add(p->answer, q->now - c->head);
         qos_cut_answered(p, q->now - c->head, bytes);
+        qos_follow_answered(q, c, bytes);
     }
     c->head = q->now;
     qos_conn_brought(q, op, bytes);
@@ -302,8 +312,9 @@ qos_time qos_wake(const struct qos *q)
         at = container_of(q->deadlines.top, struct op, due)->want.deadline;
     if (q->cut_at < at)
         at = q->cut_at;
-    qos_time warm = qos_warm_wake(q);
+    qos_time warm = qos_warm_wake(q), follow = qos_follow_wake(q);
     at = warm < at ? warm : at;
+    at = follow < at ? follow : at;
     for (unsigned i = 0; i < q->cfg.nproviders; i++) {
         qos_time t = qos_provider_wake(q, &q->providers[i]);
         at = t < at ? t : at;

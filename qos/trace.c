@@ -155,6 +155,9 @@ static void put_record(struct pen *p, const struct qos_record *r)
         put(p, r->gone.seen ? " seen" : " unseen");
         put_field(p, " dice=", r->gone.dice);
         return;
+    case QOS_RECORD_BEGUN:
+        put_handle(p, " begun o", r->begun);
+        return;
     case QOS_RECORD_DONE:
         put_handle(p, " done o", r->done.op);
         put(p, " ");

@@ -217,6 +217,9 @@ static void record(struct scan *s, struct qos_record *r)
         if (!r->gone.seen)
             want(s, " unseen");
         r->gone.dice = (uint32_t)field(s, " dice=", UINT32_MAX);
+    } else if (take(s, " begun")) {
+        r->kind = QOS_RECORD_BEGUN;
+        r->begun = handle(s, " o");
     } else if (take(s, " done")) {
         r->kind = QOS_RECORD_DONE;
         r->done.op = handle(s, " o");
@@ -385,6 +388,9 @@ bool qos_trace_feed(struct qos *q, const struct qos_record *r, struct qos_record
         return true;
     case QOS_RECORD_GONE:
         qos_conn_gone(q, r->now, r->gone.conn, r->gone.why, r->gone.seen, r->gone.dice);
+        return true;
+    case QOS_RECORD_BEGUN:
+        qos_op_begun(q, r->now, r->begun);
         return true;
     case QOS_RECORD_DONE:
         qos_op_done(q, r->now, r->done.op, r->done.how, r->done.bytes);

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #define ORDINARY_ARTICLE 768000u
+#define SHORT_ANSWER     16384u
 
 static unsigned leased_sum(const struct model *m)
 {
@@ -242,6 +243,25 @@ static void check_pipeline(struct model *m, const struct model_conn *c, const st
         model_fault(m, "I5: two further operations on a lease held on burst by class %u", k);
 }
 
+/** Readahead goes no earlier behind another than a round trip, with a margin, before that one is over. */
+static void check_follow(struct model *m, const struct model_conn *c, const struct model_op *op)
+{
+    const struct model_reach *r = &m->reach[c->provider];
+    const struct qos_want *first = &m->ops[c->ops[0]].want;
+    uint64_t bytes = first->bytes;
+    if (op->want.class != TRAFFIC_STREAMING || op->want.urgency == URGENCY_DEMAND || !r->flow_bytes)
+        return;
+    if (!bytes)
+        bytes = first->verb == SEGMENT_BODY ? ORDINARY_ARTICLE : SHORT_ANSWER;
+    qos_time over = model_begins(m, c) + bytes * r->flow_us / r->flow_bytes;
+    qos_time lead = r->trip + r->trip / 4 + 1000;
+    if (c->n > 1)
+        model_fault(m, "follow: readahead is number %u on a connection", c->n + 1);
+    if (m->now + lead < over)
+        model_fault(m, "follow: readahead is sent behind what takes another %llu us, %llu away",
+                    (unsigned long long)(over - m->now), (unsigned long long)r->trip);
+}
+
 /** I8, rule 4: nobody of the class that goes first could have had the place. */
 static void check_order(struct model *m, struct model_op *op, unsigned p, bool joins)
 {
@@ -329,14 +349,18 @@ static void on_start(struct model *m, const struct qos_order *o)
         m->manners[c->provider].lively_at = m->now;
     if (c->n) {
         check_pipeline(m, c, op);
+        check_follow(m, c, op);
     } else {
         check_lease(m, class, c->provider, true);
         check_place(m, op, c->provider);
         c->class = op->want.class;
         note_lease(m, class);
     }
+    c->head = c->n ? c->head : m->now;
     c->ops[c->n++] = i;
     op->conn = ci;
+    op->sent_at = m->now;
+    op->begun = 0;
     model_op_state(m, op, MODEL_FLIES);
     m->counts.first_starts[class] += !op->sent;
     m->counts.started[class][c->provider]++;

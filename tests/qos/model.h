@@ -8,7 +8,7 @@
  * Files     model.c: the books. judge.c: the orders. figures.c: the figures.
  * Errors    `wrong` names the first broken promise, and begins with it: I1 to I9 and "rule 1" to "rule 5" as
  *           in qos.h and the grant rule, "ceiling" and "breaker" for what a provider that says no is owed,
- *           "figures", "warm" for what a class that is expected to ask is owed, "wake", "tables".
+ *           "figures", "follow" for when readahead joins a lease, "warm" for what a class that is expected to ask is owed, "wake", "tables".
  */
 #ifndef TESTS_QOS_MODEL_H
 #define TESTS_QOS_MODEL_H
@@ -36,10 +36,11 @@ struct model_op {
     struct qos_want want;
     unsigned conn; /* while it flies */
     uint32_t not_here, spoilt, failed, old;
-    uint32_t shun;   /* providers that broke it off */
-    uint32_t serves; /* providers that may be asked; good unless `stale` */
-    uint64_t seq;    /* its place among its stream's */
-    uint64_t charge; /* bytes it is taken to bring, while it flies */
+    uint32_t shun;           /* providers that broke it off */
+    uint32_t serves;         /* providers that may be asked; good unless `stale` */
+    uint64_t seq;            /* its place among its stream's */
+    qos_time sent_at, begun; /* while it flies; 0: its answer has not begun, as far as was told */
+    uint64_t charge;         /* bytes it is taken to bring, while it flies */
     unsigned char tries[QOS_PROVIDERS];
     bool cancelled, ok, refused, sent, unordered, stale;
 };
@@ -55,6 +56,7 @@ struct model_conn {
     bool probe;               /* opened where the provider was down: covers nobody */
     bool before;              /* opened under other settings: its failure says nothing of these */
     qos_time opened, rested;
+    qos_time head; /* what is first in flight on it has been first since then */
     uint64_t answered;
     unsigned n;
     unsigned ops[MODEL_DEPTH];
@@ -76,6 +78,13 @@ struct model_manners {
     qos_time no_warm_until; /* no attempt for a class that is merely expected before */
     qos_time warm_lost_at; /* when one of those was lost last; its wait may be as long as idle_us */
     bool warm_lost;
+};
+
+/** How far away a provider is, and how fast bodies come once they can. */
+struct model_reach {
+    bool known;
+    qos_time trip;
+    uint64_t flow_us, flow_bytes;
 };
 
 /** A class that is expected to ask. */
@@ -116,6 +125,7 @@ struct model {
     unsigned waits[TRAFFIC_CLASSES][QOS_PROVIDERS];
     bool dirty, all_stale;
     struct model_manners manners[QOS_PROVIDERS];
+    struct model_reach reach[QOS_PROVIDERS];
     struct model_warm warm[TRAFFIC_CLASSES];
     struct model_counts counts;
     /* bytes the first got while the second waited for the same slots and got nothing */
@@ -142,6 +152,7 @@ void model_cancelled(struct model *m, unsigned i);
 void model_warmed(struct model *m, enum traffic_class class, unsigned n, qos_time until);
 void model_ready(struct model *m, unsigned c);
 void model_gone(struct model *m, unsigned c, enum qos_gone why, bool seen);
+void model_begun(struct model *m, unsigned i);
 void model_done(struct model *m, unsigned i, enum qos_outcome how, uint64_t bytes);
 
 /** After each fact: the clock and the figures. */
@@ -177,6 +188,8 @@ void model_op_state(struct model *m, struct model_op *op, enum model_op_state to
 uint32_t model_serves(struct model *m, struct model_op *op);
 /** Waiting operations of a class that provider p could be sent at once, streams' caps respected. */
 unsigned model_servable(struct model *m, unsigned class, unsigned p);
+/** When what is first in flight on `c` begins to come in, or has begun to. */
+qos_time model_begins(const struct model *m, const struct model_conn *c);
 /** Connections that carry something of the stream. */
 unsigned model_held(const struct model *m, unsigned class, uint64_t stream);
 /** Connections being opened for a class that whoever waits relies on. */

@@ -83,6 +83,7 @@ static void resize(struct stage *s, const struct qos_config *cfg)
 static void stray(struct stage *s, const struct step *st)
 {
     uint64_t handle = (uint64_t)st->dice << 20 | st->dice >> 12;
+    qos_op_begun(s->q, s->now, handle | UINT64_C(1) << 60);
     qos_op_done(s->q, s->now, handle | UINT64_C(1) << 60, QOS_OK, 1);
     qos_conn_ready(s->q, s->now, st->dice & 0xff);
     qos_conn_gone(s->q, s->now, handle | UINT64_C(1) << 60, QOS_GONE_BROKEN, false, st->dice);
@@ -115,6 +116,10 @@ static void tell_conn(struct stage *s, const struct step *st)
     if (st->kind == STEP_READY && c->state == MODEL_OPENING) {
         model_ready(&s->m, index);
         qos_conn_ready(s->q, s->now, handle);
+    } else if (st->kind == STEP_BEGUN && c->n) {
+        qos_op op = s->m.ops[c->ops[0]].handle;
+        model_begun(&s->m, c->ops[0]);
+        qos_op_begun(s->q, s->now, op);
     } else if (st->kind == STEP_ANSWER && c->n) {
         unsigned i = c->ops[0];
         qos_op op = s->m.ops[i].handle;
@@ -139,6 +144,7 @@ static void tell(struct stage *s, const struct step *st, const struct qos_config
         tell_op(s, st);
         break;
     case STEP_READY:
+    case STEP_BEGUN:
     case STEP_ANSWER:
     case STEP_GONE:
         tell_conn(s, st);

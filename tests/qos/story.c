@@ -12,8 +12,8 @@ static const char *const gone_words[] = {"closed",  "stale", "broken", "silent",
                                          "refused", "limit", "login",  NULL};
 static const char *const outcome_words[] = {"ok",       "not-here", "spoilt",
                                             "declined", "no-room",  NULL};
-static const char *const step_words[] = {"pass",   "submit", "promote", "cancel", "ready", "gone",
-                                         "answer", "resize", "warm",    "stray",  NULL};
+static const char *const step_words[] = {"pass",  "submit", "promote", "cancel", "ready", "gone",
+                                         "begun", "answer", "resize",  "warm",   "stray", NULL};
 
 static void *grow(void *p, size_t n, size_t size)
 {
@@ -140,6 +140,7 @@ static void step_write(const struct story *s, const struct step *st, FILE *f)
         fprintf(f, " #%u", st->op);
         break;
     case STEP_READY:
+    case STEP_BEGUN:
         fprintf(f, " p%u.%u", st->provider, st->nth);
         break;
     case STEP_GONE:
@@ -295,6 +296,7 @@ static void step_read(struct words *w, struct step *st, struct qos_config *cfg)
         scan(w, word(w), "#%u", 1, &st->op);
         break;
     case STEP_READY:
+    case STEP_BEGUN:
         scan(w, word(w), "p%u.%u", 2, &st->provider, &st->nth);
         break;
     case STEP_GONE: {

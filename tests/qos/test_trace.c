@@ -129,6 +129,8 @@ START_TEST(every_other_fact_has_its_line)
     expect_line(&r, "1 cancel o4.2");
     r = (struct qos_record){.kind = QOS_RECORD_READY, .now = CLOCK + 1, .ready = name(5, 6)};
     expect_line(&r, "1 ready c5.6");
+    r = (struct qos_record){.kind = QOS_RECORD_BEGUN, .now = CLOCK + 1, .begun = name(4, 2)};
+    expect_line(&r, "1 begun o4.2");
     for (unsigned i = 0; i <= QOS_GONE_LOGIN; i++) {
         r = (struct qos_record){.kind = QOS_RECORD_GONE, .now = CLOCK + 1};
         r.gone.conn = name(UINT32_MAX, 1);

@@ -192,6 +192,10 @@ static void conn_act(struct run *r, struct conn *c)
         qos_conn_ready(r->q, r->now, c->handle);
     } else if (c->n) {
         qos_op op = c->flying[0];
+        if (chance(r, 40)) {
+            qos_op_begun(r->q, r->now, op);
+            return;
+        }
         memmove(c->flying, c->flying + 1, --c->n * sizeof(c->flying[0]));
         qos_op_done(r->q, r->now, op, outcomes[up_to(r, 9)], up_to(r, 900000));
     }
