@@ -15,7 +15,8 @@
  *           ETIMEDOUT when the deadline passed first, EINTR when it was cancelled, ENOMEM.
  * Early     A read that allows it, within the first mebibyte of a run, is answered with its last byte and not
  *           with the end of the article. Of a segment of which wrong bytes were given out so no more are: EIO,
- *           and they leave the kernel's cache.
+ *           and they leave the kernel's cache. It may also learn the size before that is proven; only such a
+ *           read does, and what it was told is taken back from the kernel when it does not turn out true.
  * Sizes     Exact, and lazy: no call but fs_read_* costs an article.
  */
 #ifndef FS_FS_H
@@ -132,6 +133,7 @@ struct fs_read {
     /* out: when it is over */
     int err;       /* 0 or a positive errno; see the card */
     uint64_t size; /* of the file; where err is 0 */
+    bool unproven; /* an article that is still coming says so: it may turn out to be another */
     size_t n;      /* bytes read: less than len only at the end of the file (or see partial) */
     const struct iovec *iov; /* where they are: pinned until fs_read_end() */
     unsigned niov;
