@@ -261,7 +261,7 @@ void fs_waits_add(struct fs_waits *to, const struct fs_waits *w);
 /** Its path below the root, cut where `cap` ends. */
 void fs_node_path(const struct fs_node *n, char *out, size_t cap);
 
-/** Who has opened the handle; what it is called now is noted. */
-void fs_handle_opener(struct fs_handle *h, pid_t pid);
+/** Who has opened the handle, and is about to read; what it is called now is noted. True: as of fs_handle_caller(). */
+bool fs_handle_opener(struct fs_handle *h, pid_t pid);
 
 #endif

@@ -6,6 +6,7 @@
 #include "fs/internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* A handle may always be this far ahead, however many there are: a segment or two. */
 #define SHARE_LEAST ((uint64_t)2 << 20)
@@ -78,6 +79,21 @@ bool fs_handle_caller(struct fs_handle *h, pid_t pid)
 
     caller.scans = fs_scan_is(h->fs->scan, pid);
     pthread_mutex_lock(&h->lock);
+    caller_note(h, caller);
+    pthread_mutex_unlock(&h->lock);
+    return caller.scans;
+}
+
+bool fs_handle_opener(struct fs_handle *h, pid_t pid)
+{
+    struct fs_caller caller = {.pid = pid};
+    char comm[FS_SCAN_COMM];
+    if (pid <= 0) /* of another pid namespace */
+        return false;
+    caller.scans = fs_scan_look(h->fs->scan, pid, comm);
+    pthread_mutex_lock(&h->lock);
+    h->pid = pid;
+    memcpy(h->comm, comm, sizeof(h->comm));
     caller_note(h, caller);
     pthread_mutex_unlock(&h->lock);
     return caller.scans;

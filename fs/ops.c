@@ -209,8 +209,7 @@ static struct fs_mount_handle *handle_open(struct fs_mount *m, struct fs_node *n
         return NULL;
     }
     fs_node_health(n, &health);
-    fs_handle_opener(h->handle, pid);
-    h->scans = fs_handle_caller(h->handle, pid);
+    h->scans = fs_handle_opener(h->handle, pid);
     if (flags & O_NOATIME) /* indexers and backups care; players do not */
         fs_handle_wary(h->handle);
     /* What a scanner has read here and there, it does not read again, and the kernel would make up to a mebibyte
