@@ -37,6 +37,7 @@ static void answer(struct cache *c, struct cache_block *b, struct cache_want *w)
     c->stats.early++;
     w->block = b;
     w->info = b->info;
+    w->there = 0;
     if (w->header) {
         b->quoted = true;
         return;

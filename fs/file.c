@@ -215,10 +215,10 @@ bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *inf
 bool fs_file_tell(struct fs_file *f, uint64_t size, uint32_t revoked)
 {
     pthread_mutex_lock(&f->lock);
-    bool proven = f->size != FS_SIZE_UNKNOWN;
-    bool may = proven ? f->size == size : f->revoked == revoked;
-    bool other = may && !proven && f->told != FS_SIZE_UNKNOWN && f->told != size;
-    if (may && !proven)
+    bool proven = f->size != FS_SIZE_UNKNOWN, tells = size != FS_SIZE_UNKNOWN;
+    bool may = f->revoked == revoked && (!tells || !proven || f->size == size);
+    bool other = may && tells && !proven && f->told != FS_SIZE_UNKNOWN && f->told != size;
+    if (may && tells && !proven)
         f->told = size;
     pthread_mutex_unlock(&f->lock);
     if (other)

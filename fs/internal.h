@@ -85,8 +85,9 @@ int fs_file_load(struct fs_file *f);
  *  the size that is known has changed; modulo 2^64, for it may shrink. */
 bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *info, uint64_t *grown);
 
-/** A read is about to be answered with `size`, which an unproven article says; it noted fs_file.revoked before it
- *  looked at any. False: that has been revoked since, or another size is proven. */
+/** A read is about to be answered with unproven bytes, and with `size` where an unproven article says that, else
+ *  FS_SIZE_UNKNOWN; it noted fs_file.revoked before it looked at any. False: something has been revoked since, or
+ *  another size is proven. */
 bool fs_file_tell(struct fs_file *f, uint64_t size, uint32_t revoked);
 
 /** Under the file's lock: were wrong bytes of segment `i` answered? Then no more of it are. */

@@ -192,7 +192,13 @@ enum plan read_plan(struct read *r)
 
 bool read_may_tell(struct read *r)
 {
-    return !r->claimed || fs_file_tell(r->file, r->claim.file_size, r->revoked);
+    bool loose = r->claimed;
+    for (unsigned k = 0; k < r->npieces && !loose; k++) {
+        const struct cache_want *w = r->pieces[k].want < 0 ? NULL : &r->wants[r->pieces[k].want];
+        loose = w && w->result == SEGMENT_DONE && !is_proven(w);
+    }
+    return !loose ||
+           fs_file_tell(r->file, r->claimed ? r->claim.file_size : FS_SIZE_UNKNOWN, r->revoked);
 }
 
 /* Does the map still say what the pieces say? Of a claim: still nothing. */

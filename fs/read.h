@@ -73,7 +73,7 @@ enum plan {
 /** Which blocks hold [pos, end), or must be learnt to tell. */
 enum plan read_plan(struct read *r);
 
-/** It goes by what an unproven article says; may it be answered with that? */
+/** Of what it takes some may be unproven; may it still be answered with that? */
 bool read_may_tell(struct read *r);
 
 /** All results are in: learn from them. 0, or the errno that ends the read. *again: the plan has to be made

@@ -137,7 +137,7 @@ bool rig_early_is_right(const struct rig_read *r, unsigned k)
 
     if (w->result != SEGMENT_DONE || !w->block || w->info.len != r->file->part_size ||
         w->info.begin != off || w->there > w->info.len ||
-        (w->there < w->early && w->there < w->info.len))
+        (!w->header && w->there < w->early && w->there < w->info.len))
         return false;
     n = cache_block_iov(w->block, 0, w->there, iov, 64);
     for (unsigned j = 0; j < n; j++) {
