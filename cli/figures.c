@@ -121,6 +121,8 @@ static json_t *provider_figures(const struct nntp_pool_stats *s, unsigned k, boo
         {"lingering", p->lingering});
     put(o, "gone", json_boolean(s->providers[k].gone), good);
     put(o, "down", json_boolean(p->down), good);
+    put(o, "reason",
+        p->down && *s->providers[k].why ? json_string(s->providers[k].why) : json_null(), good);
     put(o, "retry_in_s", retry_in(p, s->now_us), good);
     PUT(o, good, {"opened", p->opened}, {"refused", p->refused}, {"started", p->started},
         {"ok", p->ok}, {"missing", p->not_here}, {"corrupt", p->spoilt}, {"broken", p->broken},

@@ -53,7 +53,8 @@ struct nntp_provider {
     char name[64];          /* fixed once it is known: who was told it may keep it */
     struct nntp_site *site; /* under lock; a connection has its own count */
     struct nntp_counters counters;
-    bool was_up; /* under lock */
+    bool was_up;   /* under lock */
+    char why[128]; /* likewise; as in nntp_provider_stats */
 };
 
 #define NNTP_BUCKETS 1024u

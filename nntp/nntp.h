@@ -45,6 +45,8 @@ void nntp_pool_stop(struct nntp_pool *p);
 struct nntp_provider_stats {
     char name[64];
     bool gone; /* not in the configuration any more; its past counts still */
+    char why
+        [128]; /* how its last connection was lost, in plain ASCII; "": one has come up since, or none was */
     uint64_t bytes_wire, bytes_payload; /* received; of answers under way, too */
 };
 

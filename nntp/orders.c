@@ -274,6 +274,7 @@ static void conn_up(struct nntp_conn *c)
     bool news = !p->providers[c->provider].was_up;
 
     p->providers[c->provider].was_up = true;
+    p->providers[c->provider].why[0] = '\0';
     qos_conn_ready(p->qos, now, c->id);
     nntp_orders_unlock(p, now);
     if (news)
@@ -328,6 +329,16 @@ static void gone_say(const struct nntp_conn *c, enum qos_gone why, const char *t
         nntp_site_gripe(c->site, gripes[why], "%s", text);
 }
 
+/* Lock held. What a server said may be anything. */
+static void why_note(struct nntp_provider *v, const char *text)
+{
+    size_t n = 0;
+
+    for (; text[n] && n < sizeof(v->why) - 1; n++)
+        v->why[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
+    v->why[n] = '\0';
+}
+
 static void conn_gone(struct nntp_conn *c, enum qos_gone why, bool seen, const char *text)
 {
     struct nntp_pool *p = c->owner;
@@ -343,6 +354,8 @@ static void conn_gone(struct nntp_conn *c, enum qos_gone why, bool seen, const c
     conn_forget(p, c);
     nntp_rates_leave(&p->rates, p->qos, &c->turn);
     qos_conn_gone(p->qos, now, c->id, why, seen, dice());
+    if (why != QOS_GONE_CLOSED && why != QOS_GONE_STALE)
+        why_note(&p->providers[c->provider], text);
     if (why != QOS_GONE_CLOSED && why != QOS_GONE_STALE && p->providers[c->provider].was_up) {
         down = qos_is_down(p->qos, c->provider);
         if (down)

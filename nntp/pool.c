@@ -487,6 +487,7 @@ void nntp_pool_stats(struct nntp_pool *p, struct nntp_pool_stats *out)
         struct nntp_provider *v = &p->providers[k];
         struct nntp_provider_stats *s = &out->providers[k];
         snprintf(s->name, sizeof(s->name), "%s", v->site->name);
+        memcpy(s->why, v->why, sizeof(s->why));
         s->gone = !out->qos.providers[k].limit;
         s->bytes_wire = atomic_load_explicit(&v->counters.wire, memory_order_relaxed);
         s->bytes_payload = atomic_load_explicit(&v->counters.payload, memory_order_relaxed);
