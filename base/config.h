@@ -38,6 +38,7 @@ struct config_provider {
 struct config_class {
     unsigned guaranteed, burst, weight; /* connections; percentages are resolved */
     unsigned per_stream;                /* 0: no cap */
+    unsigned hedge; /* permille of what it brings that is asked for twice, at most */
 };
 
 struct config_pool {
