@@ -160,6 +160,15 @@ void nntp_talk_hung_up(struct nntp_conn *c, const char *how);
 /** Bytes from the server; all are used. */
 void nntp_talk_feed(struct nntp_conn *c, const uint8_t *p, size_t len);
 
+/** What is in place of `x`, which is started here and not reported. False: nothing, and nothing will be. *info NULL:
+ *  its payload has not begun; else that is what it says of itself, and *n bytes of it are there. */
+bool nntp_talk_has(const struct nntp_conn *c, const struct nntp_exchange *x,
+                   const struct segment_info **info, size_t *n);
+
+/** The asker of `x` wants no more of it, and nothing is written to his memory from now on: what comes is passed over,
+ *  and is reported for `f` as QOS_NO_ROOM. */
+void nntp_talk_disown(struct nntp_conn *c, struct nntp_exchange *x, struct segment_fetch *f);
+
 /** Put into out[] what may be said now. */
 void nntp_talk_send(struct nntp_conn *c);
 

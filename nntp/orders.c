@@ -46,9 +46,16 @@ struct nntp_op *nntp_orders_slot(struct nntp_pool *p)
 /* Lock held. */
 static void slot_free(struct nntp_pool *p, struct nntp_op *op)
 {
+    if (op->hedge)
+        nntp_hedge_put(p, op);
     op->gen = (op->gen + 1) & 0x7fffffff;
     list_add(&p->free_ops, &op->mail);
     p->live_ops--;
+}
+
+void nntp_orders_slot_put(struct nntp_pool *p, struct nntp_op *op)
+{
+    slot_free(p, op);
 }
 
 static void quiet_check(struct nntp_pool *p)
@@ -166,6 +173,12 @@ void nntp_orders_end(struct nntp_pool *p, struct nntp_op *op, enum segment_resul
     op_mail(p, lane_for_end(p, op), op, NNTP_MAIL_END);
 }
 
+void nntp_orders_win(struct nntp_pool *p, struct nntp_op *twin, struct nntp_op *first)
+{
+    twin->id = 0;
+    op_mail(p, first->lane, twin, NNTP_MAIL_WIN);
+}
+
 static enum segment_result result_of(enum qos_verdict v)
 {
     switch (v) {
@@ -199,8 +212,15 @@ static void order_take(struct nntp_pool *p, qos_time now, const struct qos_order
     case QOS_START:
         c = op->conn = conn_find(p, o->conn);
         assert(c); /* gone connections get no orders */
-        if (c)
-            op_mail(p, lane_of(c), op, NNTP_MAIL_START);
+        if (c) {
+            op->lane = lane_of(c);
+            op_mail(p, op->lane, op, NNTP_MAIL_START);
+        }
+        if (op->hedge)
+            nntp_hedge_started(p, op);
+        return;
+    case QOS_LATE:
+        nntp_hedge_late(p, now, op, o->op);
         return;
     case QOS_CLOSE:
         c = conn_find(p, o->conn);
@@ -209,7 +229,10 @@ static void order_take(struct nntp_pool *p, qos_time now, const struct qos_order
             conn_mail(p, c, NNTP_MAIL_CLOSE);
         return;
     case QOS_END:
-        nntp_orders_end(p, op, result_of(o->verdict));
+        if (op->hedge)
+            nntp_hedge_ended(p, now, op, result_of(o->verdict));
+        else
+            nntp_orders_end(p, op, result_of(o->verdict));
         return;
     }
 }
@@ -469,7 +492,12 @@ static void lane_ops(struct nntp_lane *lane)
             continue;
         }
         struct segment_fetch *f = op->x.f;
-        f->ops->done(f, op->result);
+        if (op->kind == NNTP_MAIL_WIN)
+            nntp_hedge_win(p, op);
+        else if (op->hedge)
+            nntp_hedge_done(op);
+        else
+            f->ops->done(f, op->result);
         list_add_tail(&spent, &op->mail);
     }
     if (list_is_empty(&spent))

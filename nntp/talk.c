@@ -668,6 +668,34 @@ static size_t text_feed(struct nntp_conn *c, const uint8_t *p, size_t len)
     return used;
 }
 
+bool nntp_talk_has(const struct nntp_conn *c, const struct nntp_exchange *x,
+                   const struct segment_info **info, size_t *n)
+{
+    *info = NULL;
+    *n = 0;
+    if (x->state == EXCHANGE_ANSWERED || c->dead)
+        return false;
+    if (c->text != x)
+        return true;
+    if (article_is_refused(&c->article))
+        return false;
+    if (article_is_begun(&c->article)) {
+        *info = article_info(&c->article);
+        *n = article_payload(&c->article);
+    }
+    return true;
+}
+
+void nntp_talk_disown(struct nntp_conn *c, struct nntp_exchange *x, struct segment_fetch *f)
+{
+    assert(nntp_loop_is_mine(c->loop));
+    x->f = f;
+    if (c->text != x)
+        return;
+    c->veto = QOS_NO_ROOM;
+    article_skip(&c->article);
+}
+
 void nntp_talk_feed(struct nntp_conn *c, const uint8_t *p, size_t len)
 {
     /* A server that trickles has stalled as well: only so many bytes count as progress. */

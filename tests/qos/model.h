@@ -19,6 +19,7 @@
 #ifndef MODEL_OPS
 #    define MODEL_OPS   512
 #    define MODEL_CONNS 512
+#    define MODEL_TIMES 64
 #endif
 #define MODEL_STREAMS 16
 #define MODEL_DEPTH   32
@@ -28,7 +29,8 @@
  * where its rivals could not go, may have to sit out as much. */
 #define MODEL_STARVED (UINT64_C(64) << 20)
 
-enum model_op_state { MODEL_NONE, MODEL_WAITS, MODEL_FLIES };
+/* A twin is at hand until it is sent, or is not: never later than the scheduler has no more to say. */
+enum model_op_state { MODEL_NONE, MODEL_WAITS, MODEL_FLIES, MODEL_AT_HAND };
 
 struct model_op {
     enum model_op_state state;
@@ -43,6 +45,10 @@ struct model_op {
     uint64_t charge;         /* bytes it is taken to bring, while it flies */
     unsigned char tries[QOS_PROVIDERS];
     bool cancelled, ok, refused, sent, unordered, stale;
+    bool twin;
+    bool late;      /* it was said to be, since it was sent */
+    unsigned first; /* a twin: whose, … */
+    qos_op first_handle;
 };
 
 enum model_conn_state { MODEL_ABSENT, MODEL_OPENING, MODEL_READY, MODEL_CLOSING };
@@ -78,6 +84,8 @@ struct model_manners {
     qos_time no_warm_until; /* no attempt for a class that is merely expected before */
     qos_time warm_lost_at; /* when one of those was lost last; its wait may be as long as idle_us */
     bool warm_lost;
+    qos_time times[MODEL_TIMES]; /* what its last bodies took */
+    uint64_t ntimes;
 };
 
 /** How far away a provider is, and how fast bodies come once they can. */
@@ -103,6 +111,7 @@ struct model_counts {
     uint64_t ready[QOS_PROVIDERS], bodies[QOS_PROVIDERS];
     uint64_t first_starts[TRAFFIC_CLASSES], leases[TRAFFIC_CLASSES], guaranteed[TRAFFIC_CLASSES];
     uint64_t cuts[TRAFFIC_CLASSES];
+    uint64_t hedged[TRAFFIC_CLASSES];
     uint64_t ends[TRAFFIC_CLASSES][QOS_REJECTED + 1];
 };
 
@@ -132,6 +141,7 @@ struct model {
     uint64_t starved[TRAFFIC_CLASSES][MODEL_STREAMS][MODEL_STREAMS];
     bool uneven
         [TRAFFIC_CLASSES]; /* some of it was not for all providers: turns are no longer judged */
+    uint64_t may_bytes, may_ops; /* that streaming has earned to ask for twice, in thousandths */
     uint64_t seq;
     uint64_t orders;
     uint64_t hash; /* of all orders */
@@ -147,6 +157,8 @@ void model_fault(struct model *m, const char *fmt, ...) __attribute__((format(pr
 /** A place for an operation that is about to be submitted; its index is to be the cookie. */
 unsigned model_place(const struct model *m);
 void model_submitted(struct model *m, unsigned i, qos_op handle, const struct qos_want *want);
+/** `handle`, in place `i`, is the twin of the one in place `first`. */
+void model_hedged(struct model *m, unsigned i, qos_op handle, unsigned first);
 void model_promoted(struct model *m, unsigned i, enum urgency u, qos_time deadline);
 void model_cancelled(struct model *m, unsigned i);
 void model_warmed(struct model *m, enum traffic_class class, unsigned n, qos_time until);

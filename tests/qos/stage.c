@@ -1,5 +1,6 @@
 #include "tests/qos/stage.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,6 +165,22 @@ static void tell(struct stage *s, const struct step *st, const struct qos_config
 
 /* --- orders ------------------------------------------------------------------------------------ */
 
+/** Somebody has no use for one in eight. */
+static void hedge(struct stage *s, const struct qos_order *o)
+{
+    unsigned i = model_place(&s->m);
+    void *cookie = (void *)(uintptr_t)i; /* NOLINT(performance-no-int-to-ptr): never followed */
+    qos_op twin;
+    if (i == MODEL_OPS || s->m.orders % 8 == 0)
+        return;
+    s->names[i] = 0;
+    int r = qos_hedge(s->q, s->now, o->op, cookie, &twin);
+    if (!r)
+        model_hedged(&s->m, i, twin, (unsigned)(uintptr_t)o->cookie);
+    else if (r != -ENOSPC)
+        model_fault(&s->m, "hedge: what is late may not be hedged (%d)", r);
+}
+
 static void drain(struct stage *s)
 {
     struct qos_order o;
@@ -179,6 +196,8 @@ static void drain(struct stage *s)
         if (o.kind == QOS_OPEN && o.provider < QOS_PROVIDERS)
             s->nth[index] = s->opened[o.provider]++;
         model_order(&s->m, s->q, &o);
+        if (o.kind == QOS_LATE && !s->m.wrong[0])
+            hedge(s, &o);
         if (s->order)
             s->order(s->arg, &o, joins);
     }

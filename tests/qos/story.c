@@ -98,8 +98,8 @@ static void config_write(const struct qos_config *c, FILE *f)
     }
     for (unsigned i = 0; i < TRAFFIC_CLASSES; i++) {
         const struct qos_class_config *k = &c->classes[i];
-        fprintf(f, " %s=%u/%u/%u/%u", class_words[i], k->guaranteed, k->burst, k->weight,
-                k->per_stream);
+        fprintf(f, " %s=%u/%u/%u/%u/%u", class_words[i], k->guaranteed, k->burst, k->weight,
+                k->per_stream, k->hedge);
     }
     for (unsigned i = 0; i < c->nproviders; i++) {
         const struct qos_provider_config *p = &c->providers[i];
@@ -233,8 +233,8 @@ static bool config_class_read(struct words *w, struct qos_config *c, const char 
         struct qos_class_config *k = &c->classes[i];
         if (strncmp(got, class_words[i], n) != 0 || got[n] != '=')
             continue;
-        return scan(w, got + n, "=%u/%u/%u/%u", 4, &k->guaranteed, &k->burst, &k->weight,
-                    &k->per_stream);
+        return scan(w, got + n, "=%u/%u/%u/%u/%u", 5, &k->guaranteed, &k->burst, &k->weight,
+                    &k->per_stream, &k->hedge);
     }
     return false;
 }
