@@ -363,6 +363,7 @@ static struct config *defaults_new(void)
                                      .gid = -1,
                                      .umask = 022,
                                      .default_permissions = true,
+                                     .early = true,
                                      .view = CONFIG_VIEW_CONTENTS,
                                      .read_timeout_s = 60,
                                      .readahead = (uint64_t)128 << 20};

@@ -56,7 +56,7 @@ struct config_mount {
     bool allow_other;
     bool default_permissions;
     bool direct_io;
-    bool early; /* answer a read while its article is still coming */
+    bool early; /* answer a read while its article is still coming; unless said otherwise */
     bool missing_zeros;
     enum config_view view;
     unsigned read_timeout_s;
