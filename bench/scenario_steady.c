@@ -68,6 +68,7 @@ static double memory_cost(struct stage *s, double bytes)
     pid_t pid = child_fork(memory_child, &m);
 
     stage_adopt(s, pid);
+    floor_fuse_raise(s->mountpoint);
     snprintf(p.path, sizeof(p.path), "%s/file", s->mountpoint);
     double cpu = child_cpu(pid);
     play_start(&p);
