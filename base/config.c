@@ -298,6 +298,24 @@ static void caps_warn(const struct config_draft *d, const struct config_class_li
     }
 }
 
+/* Nobody is blocked on what queue and health ask for. */
+static int hedges_check(struct config_draft *d, const struct config_class_lines *lines)
+{
+    for (unsigned k = 0; k < TRAFFIC_CLASSES; k++) {
+        const struct config_share *h = &d->classes[k].hedge;
+        if (!lines[k].hedge || !h->n)
+            continue;
+        if (!h->percent)
+            return config_fail(d, lines[k].hedge, "hedge = %u is no share; write 0%% to 100%%",
+                               h->n);
+        if (k != TRAFFIC_STREAMING)
+            return config_fail(d, lines[k].hedge,
+                               "hedge is for [class streaming]: nobody waits for what %s asks for",
+                               config_class_name((enum traffic_class)k));
+    }
+    return 0;
+}
+
 static int draft_finish(struct config_draft *d)
 {
     struct config_class_lines lines[TRAFFIC_CLASSES] = {0};
@@ -319,12 +337,15 @@ static int draft_finish(struct config_draft *d)
                 .burst = line_of(in, "burst"),
                 .weight = line_of(in, "weight"),
                 .per_stream = line_of(in, "per_stream"),
+                .hedge = line_of(in, "hedge"),
             };
     }
     if (pool_finish(d) < 0)
         return d->rc;
     if (config_shares_resolve(d->c, d->classes, lines, &line, why, sizeof(why)) < 0)
         return config_fail(d, line, "%s", why);
+    if (hedges_check(d, lines) < 0)
+        return d->rc;
     caps_warn(d, lines);
     return 0;
 }
@@ -342,6 +363,7 @@ static struct config *defaults_new(void)
                                      .gid = -1,
                                      .umask = 022,
                                      .default_permissions = true,
+                                     .early = true,
                                      .view = CONFIG_VIEW_CONTENTS,
                                      .read_timeout_s = 60,
                                      .readahead = (uint64_t)128 << 20};

@@ -38,6 +38,7 @@ struct config_provider {
 struct config_class {
     unsigned guaranteed, burst, weight; /* connections; percentages are resolved */
     unsigned per_stream;                /* 0: no cap */
+    unsigned hedge; /* permille of what it brings that is asked for twice, at most */
 };
 
 struct config_pool {
@@ -55,7 +56,7 @@ struct config_mount {
     bool allow_other;
     bool default_permissions;
     bool direct_io;
-    bool early; /* answer a read while its article is still coming */
+    bool early; /* answer a read while its article is still coming; unless said otherwise */
     bool missing_zeros;
     enum config_view view;
     unsigned read_timeout_s;

@@ -54,13 +54,13 @@ struct config_share {
 };
 
 struct config_class_draft {
-    struct config_share guaranteed, burst;
+    struct config_share guaranteed, burst, hedge;
     unsigned weight, per_stream;
 };
 
 /** The lines the shares were written on, for messages; 0: not written. */
 struct config_class_lines {
-    unsigned guaranteed, burst, weight, per_stream;
+    unsigned guaranteed, burst, weight, per_stream, hedge;
 };
 
 /** One section as it stands in the file. */

@@ -44,6 +44,7 @@ static const struct config_key class_keys[] = {
     {"burst", OF_CLASS(burst), 0, CONFIG_PROVIDERS *MOST_CONNS, CONFIG_SHARE},
     {"weight", OF_CLASS(weight), 1, 1000000, CONFIG_NUMBER},
     {"per_stream", OF_CLASS(per_stream), 0, CONFIG_PROVIDERS *MOST_CONNS, CONFIG_NUMBER},
+    {"hedge", OF_CLASS(hedge), 0, 100, CONFIG_SHARE},
     {0},
 };
 

@@ -23,6 +23,9 @@ static const struct config_class_draft defaults[TRAFFIC_CLASSES] = {
     [TRAFFIC_STREAMING] = {.guaranteed = {40, true}, .burst = {100, true}},
 };
 
+/* Of what streaming brings; one straggler in fifty articles is a bad evening. */
+#define HEDGE_PERMILLE 30u
+
 /* Who is the last to lose. */
 static const enum traffic_class first_to_last[TRAFFIC_CLASSES] = {TRAFFIC_STREAMING, TRAFFIC_QUEUE,
                                                                   TRAFFIC_HEALTH};
@@ -261,6 +264,9 @@ int config_shares_resolve(struct config *c, const struct config_class_draft *dra
         struct config_class *out = &c->classes[k];
         out->weight = lines[k].weight ? draft[k].weight : out->guaranteed ? out->guaranteed : 1;
         out->per_stream = draft[k].per_stream;
+        out->hedge = lines[k].hedge           ? draft[k].hedge.n * 10
+                     : k == TRAFFIC_STREAMING ? HEDGE_PERMILLE
+                                              : 0;
     }
     return 0;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #define FILE_INO     2
 #define FILE_NAME    "file"
@@ -115,6 +116,22 @@ static int serve(struct memory *m, const char *mountpoint)
     }
     fuse_opt_free_args(&args);
     return err;
+}
+
+void floor_fuse_raise(const char *mountpoint)
+{
+    struct stat at;
+    char path[96];
+
+    if (stat(mountpoint, &at))
+        return;
+    snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(at.st_dev),
+             minor(at.st_dev));
+    FILE *f = fopen(path, "w");
+    if (!f)
+        return; /* not root: then nzbfs could not either */
+    fprintf(f, "%u", READ_MOST >> 10);
+    fclose(f);
 }
 
 int floor_fuse_run(const char *mountpoint, uint64_t size, bool direct_io)

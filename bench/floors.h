@@ -30,4 +30,7 @@ uint64_t floor_client_run(const struct floor_client *f);
 /** Serve one file "file" of `size` bytes of memory at `mountpoint` until it is unmounted. */
 int floor_fuse_run(const char *mountpoint, uint64_t size, bool direct_io);
 
+/** The kernel's readahead as nzbfs sets it, once the file of memory is mounted. */
+void floor_fuse_raise(const char *mountpoint);
+
 #endif

@@ -150,6 +150,8 @@ bool load_draw(struct load *l)
     case QOS_CLOSE:
         qos_conn_gone(l->q, l->now, o.conn, QOS_GONE_CLOSED, true, 1);
         break;
+    case QOS_LATE: /* nothing is hedged here */
+        break;
     case QOS_END: {
         struct load_op *op = &l->ops[index_of(o.op)];
         l->nwaiting -= !op->flies;

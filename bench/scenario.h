@@ -60,18 +60,20 @@ double scenario_median(const struct scenario_run *r, const char *figure);
 /** "bench: ON: WHAT" on stderr; cleans up by atexit. */
 _Noreturn void scenario_fail(const char *what, const char *on);
 
-extern const struct scenario scenario_first;    /* B1 */
-extern const struct scenario scenario_steady;   /* B2 */
-extern const struct scenario scenario_seek;     /* B3 */
-extern const struct scenario scenario_four;     /* B4 */
-extern const struct scenario scenario_two;      /* B5 */
-extern const struct scenario scenario_busy;     /* B6 */
-extern const struct scenario scenario_failover; /* B7 */
-extern const struct scenario scenario_pause;    /* B8 */
-extern const struct scenario scenario_skip;     /* B9 */
-extern const struct scenario scenario_reopen;   /* B10 */
-extern const struct scenario scenario_scan;     /* B11 */
-extern const struct scenario scenario_scale;    /* B12 */
-extern const struct scenario scenario_memory;   /* MEM */
+extern const struct scenario scenario_first;      /* B1 */
+extern const struct scenario scenario_steady;     /* B2 */
+extern const struct scenario scenario_seek;       /* B3 */
+extern const struct scenario scenario_four;       /* B4 */
+extern const struct scenario scenario_two;        /* B5 */
+extern const struct scenario scenario_busy;       /* B6 */
+extern const struct scenario scenario_failover;   /* B7 */
+extern const struct scenario scenario_pause;      /* B8 */
+extern const struct scenario scenario_skip;       /* B9 */
+extern const struct scenario scenario_reopen;     /* B10 */
+extern const struct scenario scenario_scan;       /* B11 */
+extern const struct scenario scenario_scale;      /* B12 */
+extern const struct scenario scenario_scale_free; /* B12F */
+extern const struct scenario scenario_hedge;    /* B13 */
+extern const struct scenario scenario_memory;     /* MEM */
 
 #endif

@@ -12,8 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BLOCK ((size_t)128 << 10)
-#define PROBE ((size_t)64) /* bytes held against the server's at both ends of a block */
+#define BLOCK  ((size_t)128 << 10)
+#define FORGET ((uint64_t)16 << 20)
+#define PROBE  ((size_t)64) /* bytes held against the server's at both ends of a block */
 
 void play_sleep(double s)
 {
@@ -188,12 +189,24 @@ static void block_note(struct show *w, uint64_t done, size_t n, double asked, do
     pthread_mutex_unlock(&p->lock);
 }
 
+/* What has been read leaves the kernel, so much at a time; returns how far it has. */
+static uint64_t pages_forget(const struct play *p, int fd, uint64_t forgotten)
+{
+    if (!p->forget || p->bytes < forgotten + FORGET)
+        return forgotten;
+    if (posix_fadvise(fd, (off_t)(p->off + forgotten), (off_t)(p->bytes - forgotten),
+                      POSIX_FADV_DONTNEED))
+        scenario_fail("does not leave the kernel's cache", p->path);
+    return p->bytes;
+}
+
 static void *play_run(void *arg)
 {
     struct play *p = arg;
     size_t block = p->block ? p->block : BLOCK;
     struct show w = {.p = p, .buffer = p->buffer > 2 * block ? p->buffer : 2 * block};
     uint8_t *buf = malloc(block);
+    uint64_t forgotten = 0;
     double start = now_s();
     int fd = open_or_fail(p->path);
 
@@ -211,6 +224,7 @@ static void *play_run(void *arg)
         if (done == 0)
             p->first_s = now - start;
         block_note(&w, done, n, asked, now);
+        forgotten = pages_forget(p, fd, forgotten);
         p->elapsed_s = now - start;
         done += n;
     }

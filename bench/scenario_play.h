@@ -23,6 +23,7 @@ struct play {
     size_t block;      /* 0: 128 KiB */
     uint64_t rate_bps; /* 0: as fast as it comes */
     uint64_t buffer;   /* 0: two blocks */
+    bool forget;       /* the kernel is told to drop what was read: memory.h tells why */
     uint64_t seed;     /* of the generated file, to hold each block's bytes against; 0: do not */
 
     /* out, after play_join() */

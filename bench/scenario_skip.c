@@ -36,7 +36,7 @@ static void skip_round(struct scenario_run *r, struct stage *s, unsigned skips, 
     char path[256], figure[96];
     uint64_t spanned = LOOK * 4 + skips * step;
 
-    stage_mount(s, "readahead=32M");
+    stage_mount(s, "early=yes,readahead=32M");
     int fd = open(stage_path(s, 0, path), O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         scenario_fail("cannot be opened", path);

@@ -8,6 +8,7 @@
  */
 #include "bench/child.h"
 #include "bench/floors.h"
+#include "bench/memory.h"
 #include "bench/scenario.h"
 #include "bench/scenario_play.h"
 #include "bench/scenario_stage.h"
@@ -23,6 +24,7 @@
 #define STREAMS     16
 #define GB          1e9
 #define PATIENCE_S  120.0
+#define WARM_BESIDE ((uint64_t)768 << 20) /* caches, sockets and processes */
 
 /* --- the floors -------------------------------------------------------------------------------- */
 
@@ -40,6 +42,7 @@ static double client_cost(struct stage *s, double bytes)
                              .nzb = s->nzb};
     double cpu;
 
+    memory_warm(WARM_BESIDE);
     if (child_end(child_fork(client_child, &c), 0, &cpu))
         scenario_fail("failed", "the bare client");
     return cpu * GB / bytes;
@@ -61,9 +64,11 @@ static double memory_cost(struct stage *s, double bytes)
 {
     struct memory_file m = {s->mountpoint, (uint64_t)bytes};
     struct play p = {.block = (size_t)1 << 20};
+    memory_warm(2 * m.size + WARM_BESIDE); /* the file, and the reader's pages of it */
     pid_t pid = child_fork(memory_child, &m);
 
     stage_adopt(s, pid);
+    floor_fuse_raise(s->mountpoint);
     snprintf(p.path, sizeof(p.path), "%s/file", s->mountpoint);
     double cpu = child_cpu(pid);
     play_start(&p);
@@ -85,6 +90,7 @@ static double mount_cost(struct scenario_run *r, struct stage *s, double bytes, 
 
     if (!plays)
         scenario_fail("no memory", "plays");
+    memory_warm((uint64_t)bytes + WARM_BESIDE);
     stage_mount(s, NULL);
     stage_count(s, 0, &before);
     double cpu = child_cpu(s->mount), start = now_s();
@@ -163,6 +169,7 @@ static bool nzbget_cost(struct scenario_run *r, struct stage *s, double bytes, d
     mkdir(folder, 0700); /* there since the round before, or not */
     nzbget_configure(s, config, control);
     const char *argv[] = {r->nzbget, "-c", config, "-s", NULL};
+    memory_warm(WARM_BESIDE);
     pid_t pid = child_spawn(s->log, argv);
     stage_count(s, 0, &before);
     for (double start = now_s(); now_s() - start < 10 && !nzbget_tell(s, config, "-L S");)

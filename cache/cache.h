@@ -22,7 +22,8 @@
  *           place, though the article has not ended and its CRC is not known. The block is then fetched to
  *           its end whoever has gone meanwhile. When an attempt fails after such an answer, what a later one
  *           brings is held against what was answered; disowned() tells when they differ, or when no later
- *           one comes. The last byte of a segment is never given early.
+ *           one comes. The last byte of a segment is never given early. Of a header nothing is compared: who
+ *           was told one hears what holds in proven(), or that nothing does in disowned().
  * Failures  A segment that ended MISSING or CORRUPT is remembered for `negative_us`, so that a reader
  *           that tries page after page costs one round of questions. FAILED and TIMEOUT are not.
  *           NOSPACE: an article is larger than the budget (remembered as well), or the articles of one
@@ -49,10 +50,14 @@ struct cache_file_ops {
     void (*describe)(const struct cache_file *f, uint32_t i, struct segment_want *out);
     /** An article says `info` for segment `i`. 0, or -EBADMSG: it cannot be (base/source.h, begin). */
     int (*check)(struct cache_file *f, uint32_t i, const struct segment_info *info);
-    /** Bytes of segment `i`, which said `info`, were answered early, and it has turned out that they were
-     *  wrong (`lied`: the segment ends CORRUPT) or that nobody can tell. NULL: nothing is answered early.
-     *  No lock is held; on a thread of the source. */
-    void (*disowned)(struct cache_file *f, uint32_t i, const struct segment_info *info, bool lied);
+    /** Of segment `i` something was answered early, and it has turned out that bytes of that were wrong (`lied`:
+     *  the segment ends CORRUPT) or that nobody can tell. All bytes so answered lie in [begin, end) of the
+     *  file; where that is empty only headers were. NULL: nothing is answered early. No lock is held; on a
+     *  thread of the source. */
+    void (*disowned)(struct cache_file *f, uint32_t i, uint64_t begin, uint64_t end, bool lied);
+    /** Of segment `i` something was answered early, its article has come to a sound end, and it says `info`;
+     *  which need not be what a header said that was answered. disowned() may follow. Likewise; NULL: nobody asks. */
+    void (*proven)(struct cache_file *f, uint32_t i, const struct segment_info *info);
 };
 
 /** What the cache must know of a file: embedded in the caller's, lent until cache_forget(). */
@@ -102,7 +107,10 @@ struct cache_waits {
 struct cache_want {
     uint32_t i;     /* in: which segment */
     uint32_t early; /* in: so many bytes of its beginning will do; 0: all of it, proven */
-    uint32_t there; /* out, where DONE: bytes of it that may be looked at */
+    bool
+        header; /* in, with `early` 1: only what its article says of itself, and none of its bytes */
+    uint32_t
+        there; /* out, where DONE: bytes of it that may be looked at; less than info.len: not proven */
     enum segment_result result; /* out */
     struct segment_info info;   /* out, where DONE (name is NULL) */
     struct cache_block *block;  /* out, where DONE: pinned until cache_read_end() */

@@ -31,17 +31,26 @@ static bool is_there(const struct cache_block *b, const struct cache_want *w, ui
 }
 
 /* Under the lock: the want is answered out of what is there. Not linked anywhere. */
-static void answer(struct cache *c, struct cache_block *b, struct cache_want *w, uint32_t filled)
+static void answer(struct cache *c, struct cache_block *b, struct cache_want *w)
 {
     cache_block_pin_early(c, b);
+    c->stats.early++;
+    w->block = b;
+    w->info = b->info;
+    w->there = 0;
+    if (w->header) {
+        b->quoted = true;
+        return;
+    }
+    if (!b->answered || b->info.begin < b->given_from)
+        b->given_from = b->info.begin;
+    if (b->info.begin + w->early > b->given_to)
+        b->given_to = b->info.begin + w->early;
     if (w->early > b->answered)
         b->answered = w->early;
     if (w->early > b->answered_now)
         b->answered_now = w->early;
-    c->stats.early++;
-    w->block = b;
-    w->info = b->info;
-    w->there = filled < b->info.len ? filled : b->info.len - 1;
+    w->there = w->early;
 }
 
 /* Under the lock. */
@@ -68,7 +77,7 @@ bool cache_early_join(struct cache *c, struct cache_block *b, struct cache_want 
     uint32_t filled = b->filled;
     if (b->stale || !is_there(b, w, filled))
         return false;
-    answer(c, b, w, filled);
+    answer(c, b, w);
     return true;
 }
 
@@ -90,7 +99,7 @@ void cache_early_progress(struct segment_fetch *f, uint32_t bytes)
         if (b->stale || !is_there(b, want, bytes))
             continue;
         list_del(it);
-        answer(c, b, want, bytes);
+        answer(c, b, want);
         cache_want_settle(c, want, SEGMENT_DONE, &w);
     }
     call_at_set(b);
@@ -116,15 +125,11 @@ static uint64_t prefix_hash(const struct cache_block *b, uint32_t len)
     return h;
 }
 
-static bool same_place(const struct segment_info *a, const struct segment_info *b)
-{
-    return a->begin == b->begin && a->len == b->len && a->file_size == b->file_size;
-}
-
 /* Does the attempt whose bytes are in place hold what an earlier one must have held? */
 static bool keeps_word(const struct cache_block *b)
 {
-    return same_place(&b->info, &b->owed_info) && prefix_hash(b, b->owed) == b->owed_hash;
+    return b->info.begin == b->owed_begin && b->owed <= b->info.len &&
+           prefix_hash(b, b->owed) == b->owed_hash;
 }
 
 void cache_early_rebegin(struct cache_block *b)
@@ -137,40 +142,43 @@ void cache_early_rebegin(struct cache_block *b)
         b->unsure = true; /* two attempts have been answered from, and the second was the shorter */
     if (!b->owed || b->filled >= b->owed) {
         b->owed = b->answered_now > b->owed ? b->answered_now : b->owed;
-        b->owed_info = b->info;
+        b->owed_begin = b->info.begin;
         b->owed_hash = prefix_hash(b, b->owed);
     }
     b->answered_now = 0;
 }
 
-/* Under the lock: the promises are off. */
-static void forget(struct cache *c, struct cache_block *b)
+/* Under the lock: there is nothing to be proven any more. */
+static void forget(struct cache_block *b)
 {
+    b->given_from = b->given_to = 0;
     b->answered = b->answered_now = b->owed = 0;
-    b->lied = b->unsure = false;
-    c->stats.disowned++;
+    b->quoted = b->lied = b->unsure = false;
 }
 
 void cache_early_disown(struct cache *c, struct cache_block *b, bool lied)
 {
-    struct segment_info told = b->info;
+    uint64_t from = b->given_from, to = b->given_to;
 
-    forget(c, b);
+    c->stats.disowned += b->answered > 0;
+    forget(b);
     pthread_mutex_unlock(&c->lock);
-    b->file->ops->disowned(b->file, b->i, &told, lied);
+    b->file->ops->disowned(b->file, b->i, from, to, lied);
     pthread_mutex_lock(&c->lock);
 }
 
 enum segment_result cache_early_prove(struct cache *c, struct cache_block *b)
 {
-    if (!b->answered)
+    if (!cache_early_is_owed(b))
         return SEGMENT_DONE;
-    /* Nobody else writes to the block, or frees it, while done() runs. */
+    /* Nobody else writes to the block, or frees it, while done() runs; and who might make another promise of
+     * it is too late. */
     pthread_mutex_unlock(&c->lock);
     bool lied = b->lied || (b->owed && !keeps_word(b));
+    if (b->file->ops->proven)
+        b->file->ops->proven(b->file, b->i, &b->info);
     pthread_mutex_lock(&c->lock);
-    bool unsure = b->unsure;
-    if (lied || unsure)
+    if (lied || b->unsure)
         cache_early_disown(c, b, lied);
     return lied ? SEGMENT_CORRUPT : SEGMENT_DONE;
 }

@@ -23,13 +23,17 @@ void cache_work_init(struct cache_work *w)
     list_init(&w->ready);
 }
 
-/** The most urgent of what its waiters want. */
+/** The most urgent of what its waiters want. Where there are none it is readahead, or to be proven, which no
+ *  deadline ends: whoever brought one has gone. */
 static void fetch_aim(struct cache_block *b)
 {
-    if (list_is_empty(&b->waiters))
-        return;
-    b->urgency = URGENCY_SCAN;
     b->deadline_us = 0;
+    if (list_is_empty(&b->waiters)) {
+        if (b->urgency == URGENCY_DEMAND)
+            b->urgency = URGENCY_READAHEAD;
+        return;
+    }
+    b->urgency = URGENCY_SCAN;
     list_for_each(it, &b->waiters)
     {
         const struct cache_read *r = container_of(it, struct cache_want, link)->read;
@@ -220,7 +224,8 @@ static void end_no_room(struct cache *c, struct cache_block *b, struct cache_wor
     }
 }
 
-/** The deadline that the source was told has passed. Who has more time asks once more. */
+/** The deadline that the source was told has passed. Who has more time asks once more, readahead too: a reader's
+ *  deadline is not its own. */
 static bool outlives_timeout(struct cache *c, struct cache_block *b, struct cache_work *w)
 {
     uint64_t passed = b->deadline_us;
@@ -236,7 +241,7 @@ static bool outlives_timeout(struct cache *c, struct cache_block *b, struct cach
         list_del(it);
         cache_want_settle(c, want, SEGMENT_TIMEOUT, w);
     }
-    return !list_is_empty(&b->waiters);
+    return cache_fetch_is_wanted(b);
 }
 
 enum ending { END_READY, END_RESTART, END_NO_ROOM, END_FAILED };
@@ -287,7 +292,7 @@ static void fetch_done(struct segment_fetch *f, enum segment_result r)
     if (r == SEGMENT_DONE && !b->stale)
         r = cache_early_prove(c, b);
     enum ending how = ending_of(c, b, r, &w);
-    if (b->answered && (how == END_NO_ROOM || how == END_FAILED)) {
+    if (cache_early_is_owed(b) && (how == END_NO_ROOM || how == END_FAILED)) {
         cache_early_disown(c, b, false);
         how = ending_of(c, b, r, &w); /* somebody may have come meanwhile */
     }

@@ -128,12 +128,13 @@ struct cache_block {
     _Atomic uint32_t
         filled; /* bytes of this attempt that are in place; written by the source's thread */
     _Atomic uint32_t
-        call_at;       /* somebody waits for so many; UINT32_MAX: nobody. Written under the lock */
-    uint32_t answered; /* the most bytes that were answered early, in any attempt */
-    uint32_t answered_now; /* in the one under way */
+        call_at; /* somebody waits for so many; UINT32_MAX: nobody. Written under the lock */
+    uint64_t given_from, given_to; /* of the file: all bytes that were answered early lie between */
+    uint32_t answered;             /* the most bytes that were answered early, in any attempt */
+    uint32_t answered_now;         /* in the one under way */
     uint32_t owed; /* bytes answered in earlier ones, which a sound one must bring again, … */
-    uint64_t owed_hash;            /* … what they were, … */
-    struct segment_info owed_info; /* … and what the article said of itself */
+    uint64_t owed_hash;  /* … what they were, … */
+    uint64_t owed_begin; /* … and where in the file */
 
     /* what there is to wait for: waits.c */
     unsigned npast;
@@ -145,6 +146,7 @@ struct cache_block {
     bool stale;     /* dropped meanwhile: what comes is not to be believed */
     bool too_big;   /* larger than the budget: never to be had */
     bool ahead;     /* wanted by readahead */
+    bool quoted;    /* what an attempt said of itself was answered early */
     bool lied;      /* two attempts that were answered from do not agree */
     bool unsure;    /* an answer was overwritten before it could be compared */
     bool ending;    /* done() is running: no more early answers */
@@ -274,10 +276,15 @@ void cache_fetch_release(struct cache *c, struct cache_block *b);
 /** Chunks to reserve for an article the NZB says has so many bytes. */
 uint32_t cache_fetch_guess(const struct cache *c, uint32_t bytes);
 
-/** What was answered early is to be proven. */
+/** Something of it was answered early, and is to be proven. */
+static inline bool cache_early_is_owed(const struct cache_block *b)
+{
+    return b->answered || b->quoted;
+}
+
 static inline bool cache_fetch_is_wanted(const struct cache_block *b)
 {
-    return b->ahead || b->answered || !list_is_empty(&b->waiters);
+    return b->ahead || cache_early_is_owed(b) || !list_is_empty(&b->waiters);
 }
 
 /* --- early.c: answers before the end -------------------------------------------------------------- */

@@ -60,8 +60,11 @@ static void provider_print(const struct config_provider *p)
 
 static void class_print(const char *name, const struct config_class *k)
 {
-    printf("[class %s]\nguaranteed = %u\nburst = %u\nweight = %u\nper_stream = %u\n\n", name,
+    printf("[class %s]\nguaranteed = %u\nburst = %u\nweight = %u\nper_stream = %u\n", name,
            k->guaranteed, k->burst, k->weight, k->per_stream);
+    if (k->hedge)
+        printf("hedge = %u%%\n", k->hedge / 10);
+    putchar('\n');
 }
 
 static void mount_print(const struct config_mount *m)

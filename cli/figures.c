@@ -84,8 +84,8 @@ static json_t *class_figures(const struct qos_class_stats *k, bool *good)
         {"leased", k->leased}, {"waiting", k->waiting}, {"granted_guarantee", k->granted_guarantee},
         {"granted_burst", k->granted_burst}, {"done", k->done}, {"missing", k->missing},
         {"corrupt", k->corrupt}, {"failed", k->failed}, {"timeout", k->timeout},
-        {"cancelled", k->cancelled}, {"cut", k->cut}, {"refused", k->refused},
-        {"broken", k->broken}, {"bytes", k->bytes});
+        {"cancelled", k->cancelled}, {"cut", k->cut}, {"hedged", k->hedged},
+        {"refused", k->refused}, {"broken", k->broken}, {"bytes", k->bytes});
     put(o, "wait", histogram(k->wait, good), good);
     put(o, "reclaim", histogram(k->reclaim, good), good);
     return o;
@@ -121,6 +121,8 @@ static json_t *provider_figures(const struct nntp_pool_stats *s, unsigned k, boo
         {"lingering", p->lingering});
     put(o, "gone", json_boolean(s->providers[k].gone), good);
     put(o, "down", json_boolean(p->down), good);
+    put(o, "reason",
+        p->down && *s->providers[k].why ? json_string(s->providers[k].why) : json_null(), good);
     put(o, "retry_in_s", retry_in(p, s->now_us), good);
     PUT(o, good, {"opened", p->opened}, {"refused", p->refused}, {"started", p->started},
         {"ok", p->ok}, {"missing", p->not_here}, {"corrupt", p->spoilt}, {"broken", p->broken},
@@ -148,6 +150,10 @@ static void pool_put(const struct nntp_pool_stats *s, json_t *answer, bool *good
     for (unsigned k = 0; k < s->qos.nproviders; k++)
         put(providers, s->providers[k].name, provider_figures(s, k, good), good);
     put(answer, "providers", providers, good);
+    json_t *hedges = json_object();
+    PUT(hedges, good, {"started", s->hedged.started}, {"won", s->hedged.won},
+        {"lost", s->hedged.lost}, {"bytes_lost", s->hedged.bytes_lost});
+    put(answer, "hedges", hedges, good);
 }
 
 /* --- the rest ---------------------------------------------------------------------------------- */

@@ -212,6 +212,20 @@ static void provider_row(struct table *t, const char *name, const json_t *p)
     state_cell(t, p);
 }
 
+/* What a server said at last, where there is one that is out of reach. */
+static void reason_print(const char *name, const json_t *p)
+{
+    const char *reason = json_string_value(json_object_get(p, "reason"));
+
+    if (!reason || !json_is_true(json_object_get(p, "down")))
+        return;
+    printf("  ");
+    cli_text_print(stdout, name);
+    printf(" is down: ");
+    cli_text_print(stdout, reason);
+    printf("\n");
+}
+
 static void providers_print(const json_t *status, const struct status_look *look)
 {
     static const char *const heads[] = {"provider", "leased", "sockets", "ceiling",
@@ -229,6 +243,7 @@ static void providers_print(const json_t *status, const struct status_look *look
             provider_row(&t, name, p);
     }
     table_print(&t, 2, look->room, look->colours);
+    json_object_foreach(all, name, p) reason_print(name, p);
 }
 
 /* --- the page ---------------------------------------------------------------------------------- */

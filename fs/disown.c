@@ -2,13 +2,10 @@
 #define LOG_TAG "fs.disown"
 #include "fs/internal.h"
 
+#include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
-
-struct entry {
-    struct list link;
-    uint64_t ino, begin, len;
-};
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 void fs_disown_init(struct fs_disown *d)
 {
@@ -19,37 +16,31 @@ void fs_disown_init(struct fs_disown *d)
 
 void fs_disown_fini(struct fs_disown *d)
 {
-    struct list *l;
-    while ((l = list_pop(&d->entries)))
-        free(container_of(l, struct entry, link));
     pthread_cond_destroy(&d->wake);
     pthread_mutex_destroy(&d->lock);
 }
 
-/* One range a file: what has not been dropped yet grows. Without memory for it, all of the last file's. */
-void fs_disown_add(struct fs_disown *d, uint64_t ino, uint64_t begin, uint64_t len)
+void fs_disown_ino(struct fs_disown *d, struct fs_disowned *e, uint64_t ino, uint64_t begin,
+                   uint64_t end)
 {
-    struct entry *fresh = malloc(sizeof(*fresh)), *e = NULL;
     pthread_mutex_lock(&d->lock);
-    list_for_each(l, &d->entries)
-    {
-        e = container_of(l, struct entry, link);
-        if (e->ino == ino)
-            break;
-        e = NULL;
-    }
-    if (e) {
-        uint64_t end = e->begin + e->len > begin + len ? e->begin + e->len : begin + len;
+    if (!e->queued) {
+        *e = (struct fs_disowned){.queued = true, .ino = ino, .begin = begin, .end = end};
+        list_add_tail(&d->entries, &e->link);
+    } else if (e->begin >= e->end) {
+        e->begin = begin;
+        e->end = end;
+    } else if (begin < end) {
         e->begin = begin < e->begin ? begin : e->begin;
-        e->len = end - e->begin;
-    } else if (fresh) {
-        *fresh = (struct entry){.ino = ino, .begin = begin, .len = len};
-        list_add_tail(&d->entries, &fresh->link);
-        fresh = NULL;
+        e->end = end > e->end ? end : e->end;
     }
     pthread_cond_signal(&d->wake);
     pthread_mutex_unlock(&d->lock);
-    free(fresh);
+}
+
+void fs_disown_add(struct fs_disown *d, struct fs_file *f, uint64_t begin, uint64_t end)
+{
+    fs_disown_ino(d, &f->forget, f->ino, begin, end);
 }
 
 static void *disown_main(void *arg)
@@ -62,27 +53,34 @@ static void *disown_main(void *arg)
             pthread_cond_wait(&d->wake, &d->lock);
             continue;
         }
+        struct fs_disowned *of = container_of(l, struct fs_disowned, link);
+        struct fs_disowned e = *of;
+        of->queued = false;
         pthread_mutex_unlock(&d->lock);
-        struct entry *e = container_of(l, struct entry, link);
-        d->drop(d->arg, e->ino, e->begin, e->len);
-        free(e);
+        d->drop(d->arg, e.ino, e.begin, e.end);
         pthread_mutex_lock(&d->lock);
     }
     pthread_mutex_unlock(&d->lock);
+    eventfd_write(d->over_fd, 1); /* from nought to one: it cannot block, nor fail */
     return NULL;
 }
 
 int fs_disown_start(struct fs_disown *d,
-                    void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t len), void *arg)
+                    void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t end), void *arg)
 {
     sigset_t all, before;
     d->drop = drop;
     d->arg = arg;
     d->stop = false;
+    d->over_fd = eventfd(0, EFD_CLOEXEC);
+    if (d->over_fd < 0)
+        return -errno;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int err = pthread_create(&d->thread, NULL, disown_main, d);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err)
+        close(d->over_fd);
     return -err;
 }
 
@@ -92,5 +90,10 @@ void fs_disown_stop(struct fs_disown *d)
     d->stop = true;
     pthread_cond_signal(&d->wake);
     pthread_mutex_unlock(&d->lock);
+}
+
+void fs_disown_join(struct fs_disown *d)
+{
     pthread_join(d->thread, NULL);
+    close(d->over_fd);
 }

@@ -71,20 +71,27 @@ uint32_t fs_file_disowned(struct fs_file *f)
     return n;
 }
 
-static void disowned(struct cache_file *c, uint32_t i, const struct segment_info *info, bool lied)
+/* Nothing that an unproven article has said may be answered any more by who has looked at it until now. */
+static void disowned(struct cache_file *c, uint32_t i, uint64_t begin, uint64_t end, bool lied)
 {
     static struct log_gate gate;
     struct fs_file *f = container_of(c, struct fs_file, cache);
     pthread_mutex_lock(&f->lock);
-    f->disowned++;
+    bool told = f->told != FS_SIZE_UNKNOWN;
+    f->told = FS_SIZE_UNKNOWN;
+    f->revoked++;
+    f->disowned += begin < end;
     if (lied)
         lied_set(f, i);
     pthread_mutex_unlock(&f->lock);
-    fs_disown_add(f->disown, f->ino, info->begin, info->len);
+    if (told || begin < end)
+        fs_disown_add(f->disown, f, begin, end);
     if (f->view)
-        fs_view_disown(f->view, f, info->begin, info->len);
+        fs_view_disown(f->view, f, begin, end);
     if (lied)
         fs_file_failed(f, i, SEGMENT_CORRUPT);
+    if (begin >= end)
+        return;
     uint64_t count = log_gate_pass(&gate, clock_now_us(), LOST_PERIOD_US);
     if (count)
         log_warn("%s: segment %" PRIu32
@@ -96,8 +103,19 @@ static void disowned(struct cache_file *c, uint32_t i, const struct segment_info
                  count);
 }
 
+static void proven(struct cache_file *c, uint32_t i, const struct segment_info *info)
+{
+    struct fs_file *f = container_of(c, struct fs_file, cache);
+    struct fs *fs = container_of(f->disown, struct fs, disown);
+    uint64_t grown;
+    if (!fs_file_learn(f, i, info, &grown)) /* what others proved meanwhile denies it */
+        fs_disown_add(f->disown, f, info->begin, info->begin + info->len);
+    if (grown)
+        atomic_fetch_add(&fs->known_bytes, grown);
+}
+
 static const struct cache_file_ops file_ops = {
-    .describe = describe, .check = check, .disowned = disowned};
+    .describe = describe, .check = check, .disowned = disowned, .proven = proven};
 
 int fs_file_init(struct fs_file *f, const struct nzb_file *posted, struct fs_disown *d)
 {
@@ -105,7 +123,7 @@ int fs_file_init(struct fs_file *f, const struct nzb_file *posted, struct fs_dis
     f->cache = (struct cache_file){.id = atomic_fetch_add(&ids, 1) + 1, .ops = &file_ops};
     f->posted = posted;
     f->disown = d;
-    f->size = FS_SIZE_UNKNOWN;
+    f->size = f->told = FS_SIZE_UNKNOWN;
     return -pthread_mutex_init(&f->lock, NULL);
 }
 
@@ -195,10 +213,32 @@ bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *inf
         f->resized |= had;
         f->size = size;
     }
+    size = f->size;
+    bool untrue = size != FS_SIZE_UNKNOWN && f->told != FS_SIZE_UNKNOWN && f->told != size;
+    if (untrue)
+        thought = f->told;
+    if (size != FS_SIZE_UNKNOWN)
+        f->told = FS_SIZE_UNKNOWN;
     pthread_mutex_unlock(&f->lock);
+    if (untrue)
+        fs_disown_add(f->disown, f, 0, 0);
     if (thought != FS_SIZE_UNKNOWN)
         resized_log(f, size, thought);
     return fits;
+}
+
+bool fs_file_tell(struct fs_file *f, uint64_t size, uint32_t revoked)
+{
+    pthread_mutex_lock(&f->lock);
+    bool proven = f->size != FS_SIZE_UNKNOWN, tells = size != FS_SIZE_UNKNOWN;
+    bool may = f->revoked == revoked && (!tells || !proven || f->size == size);
+    bool other = may && tells && !proven && f->told != FS_SIZE_UNKNOWN && f->told != size;
+    if (may && tells && !proven)
+        f->told = size;
+    pthread_mutex_unlock(&f->lock);
+    if (other)
+        fs_disown_add(f->disown, f, 0, 0);
+    return may;
 }
 
 void fs_file_failed(struct fs_file *f, uint32_t i, enum segment_result how)

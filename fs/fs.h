@@ -15,7 +15,8 @@
  *           ETIMEDOUT when the deadline passed first, EINTR when it was cancelled, ENOMEM.
  * Early     A read that allows it, within the first mebibyte of a run, is answered with its last byte and not
  *           with the end of the article. Of a segment of which wrong bytes were given out so no more are: EIO,
- *           and they leave the kernel's cache.
+ *           and they leave the kernel's cache. It may also learn the size before that is proven; only such a
+ *           read does, and what it was told is taken back from the kernel when it does not turn out true.
  * Sizes     Exact, and lazy: no call but fs_read_* costs an article.
  */
 #ifndef FS_FS_H
@@ -160,6 +161,7 @@ struct fs_read {
     int err;       /* 0 or a positive errno; see the card */
     bool unsure;   /* EIO: nobody could be asked for some of it, so it may be there */
     uint64_t size; /* of the file; where err is 0 */
+    bool unproven; /* an article that is still coming says so: it may turn out to be another */
     size_t n;      /* bytes read: less than len only at the end of the file (or see partial) */
     const struct iovec *iov; /* where they are: pinned until fs_read_end() */
     unsigned niov;
@@ -290,7 +292,7 @@ void fs_waits_add(struct fs_waits *to, const struct fs_waits *w);
 /** Its path below the root, cut where `cap` ends. */
 void fs_node_path(const struct fs_node *n, char *out, size_t cap);
 
-/** Who has opened the handle; what it is called now is noted. */
-void fs_handle_opener(struct fs_handle *h, pid_t pid);
+/** Who has opened the handle, and is about to read; what it is called now is noted. True: as of fs_handle_caller(). */
+bool fs_handle_opener(struct fs_handle *h, pid_t pid);
 
 #endif

@@ -4,8 +4,11 @@
  * its share of half the cache asked for and unread, so that readahead never crowds out what is read now. */
 #define LOG_TAG "fs.handle"
 #include "fs/internal.h"
+#include "fs/spot.h"
+#include "fs/view.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* A handle may always be this far ahead, however many there are: a segment or two. */
 #define SHARE_LEAST ((uint64_t)2 << 20)
@@ -39,8 +42,8 @@ void fs_handle_close(struct fs_handle *h)
     pthread_mutex_lock(&h->fs->open_lock);
     list_del(&h->link);
     pthread_mutex_unlock(&h->fs->open_lock);
-    if (h->node->file)
-        cache_ahead_drop(h->fs->cache, &h->node->file->cache, h->stream);
+    for (unsigned k = 0; k < h->ntouched; k++)
+        cache_ahead_drop(h->fs->cache, &h->touched[k]->cache, h->stream);
     cache_expect(h->fs->cache, -1);
     atomic_fetch_sub(&h->fs->ahead_bytes, h->charge);
     atomic_fetch_sub(&h->fs->handles, 1);
@@ -83,6 +86,21 @@ bool fs_handle_caller(struct fs_handle *h, pid_t pid)
     return caller.scans;
 }
 
+bool fs_handle_opener(struct fs_handle *h, pid_t pid)
+{
+    struct fs_caller caller = {.pid = pid};
+    char comm[FS_SCAN_COMM];
+    if (pid <= 0) /* of another pid namespace */
+        return false;
+    caller.scans = fs_scan_look(h->fs->scan, pid, comm);
+    pthread_mutex_lock(&h->lock);
+    h->pid = pid;
+    memcpy(h->comm, comm, sizeof(h->comm));
+    caller_note(h, caller);
+    pthread_mutex_unlock(&h->lock);
+    return caller.scans;
+}
+
 void fs_handle_wary(struct fs_handle *h)
 {
     pthread_mutex_lock(&h->lock);
@@ -115,79 +133,154 @@ static uint64_t most(const struct fs_handle *h)
     return share < fs->mount.readahead ? share : fs->mount.readahead;
 }
 
+/* Ranges that are to stay; a window over more small volumes than this keeps all. */
+#define KEEPS    32
+
+/* Volumes ahead of a window that are made known. */
+#define PREPARES 2
+
 /* What one call of fs_handle_ahead() asks, and what is to stay of what was asked before. */
 struct batch {
+    struct fs_where where;
     struct qos_ahead step;
-    unsigned n, nkeep;
+    unsigned n, nkeep, nprepare, nfiles;
     uint64_t withdrawals;
+    bool keep_all;
     struct {
+        struct fs_file *file;
         uint32_t i;
         uint64_t begin;
     } at[BATCH];
-    struct cache_range keep[QOS_STREAM_RUNS];
+    struct batch_keep {
+        struct fs_file *file;
+        struct cache_range range;
+    } keep[KEEPS];
+    uint32_t prepare[PREPARES];
+    struct fs_file *files[FS_TOUCHED + 1]; /* in which something may be withdrawn */
+    struct fs_file *left;                  /* one that is not followed any longer */
 };
+
+/* Under the lock: something is asked for ahead in `f`. */
+static void touch(struct fs_handle *h, struct batch *b, struct fs_file *f)
+{
+    unsigned k = h->ntouched;
+    while (k > 0 && h->touched[k - 1] != f)
+        k--;
+    if (k > 0)
+        return;
+    if (h->ntouched == FS_TOUCHED) {
+        b->left = h->touched[0];
+        memmove(&h->touched[0], &h->touched[1], (FS_TOUCHED - 1) * sizeof(struct fs_file *));
+        h->ntouched--;
+    }
+    h->touched[h->ntouched++] = f;
+}
 
 /* Under the lock: the segment at `pos` joins the batch; *pos moves behind it. False: not now. */
 static bool batch_add(struct fs_handle *h, struct batch *b, uint64_t *pos)
 {
-    struct fs_file *f = h->node->file;
-    pthread_mutex_lock(&f->lock);
-    struct segmap_at at = segmap_find(f->map, *pos);
-    pthread_mutex_unlock(&f->lock);
-    switch (at.place) {
+    struct fs_spot s = fs_spot_find(&b->where, *pos);
+    switch (s.place) {
     case SEGMAP_ASK:
     case SEGMAP_DOUBT:
         return false; /* the reader's own fetches will tell */
     case SEGMAP_EOF:
         return false;
     case SEGMAP_HERE:
-        b->at[b->n].i = at.i;
+        touch(h, b, s.file);
+        b->at[b->n].file = s.file;
+        b->at[b->n].i = s.i;
         b->at[b->n++].begin = *pos;
-        h->window.article = at.end - at.begin;
+        h->window.article = s.end - s.begin;
         break;
     case SEGMAP_HOLE:
         break;
     }
-    if (at.end <= *pos)
+    if (s.end <= *pos)
         return false;
-    *pos = at.end;
+    *pos = s.end;
     return true;
 }
 
-/* Under the lock: the segments of [from, to). Where a place is not known, all may be. */
-static struct cache_range segments(struct fs_file *f, uint64_t from, uint64_t to)
+/* Under the lock: the volumes from `pos` on, of which the window has come to the first, are to be known by the time they
+ * are needed. */
+static void batch_prepare(struct batch *b, uint64_t pos)
 {
+    for (unsigned k = 0; k < PREPARES; k++) {
+        struct fs_spot s = fs_spot_find(&b->where, pos);
+        if (s.prepare)
+            b->prepare[b->nprepare++] = s.post;
+        if (!fs_spot_next(&b->where, pos, &pos))
+            return;
+    }
+}
+
+/* Under the lock: [from, to) stays, which lies in one posted file. Where a place in it is not known, all of it does. */
+static void keep_add(struct batch *b, uint64_t from, uint64_t to)
+{
+    struct fs_spot first = fs_spot_find(&b->where, from), last = fs_spot_find(&b->where, to - 1);
     struct cache_range r = {0, UINT32_MAX};
-    pthread_mutex_lock(&f->lock);
-    struct segmap_at first = segmap_find(f->map, from), last = segmap_find(f->map, to - 1);
-    pthread_mutex_unlock(&f->lock);
     if (first.place == SEGMAP_HERE)
         r.first = first.i;
     if (last.place == SEGMAP_HERE)
         r.end = last.i + 1;
-    return r;
+    if (!first.file)
+        return;
+    if (b->nkeep < KEEPS)
+        b->keep[b->nkeep++] = (struct batch_keep){.file = first.file, .range = r};
+    else
+        b->keep_all = true;
 }
 
-/* Under the lock. */
+/* Under the lock: what is held of each run stays; and where else something was asked for it is withdrawn. */
 static void batch_keep(struct fs_handle *h, struct batch *b)
 {
     uint64_t from, to;
     b->nkeep = 0;
-    for (unsigned k = 0; k < QOS_STREAM_RUNS; k++)
-        if (qos_stream_held(&h->window, k, &from, &to))
-            b->keep[b->nkeep++] = segments(h->node->file, from, to);
+    b->keep_all = false;
+    for (unsigned k = 0; k < QOS_STREAM_RUNS; k++) {
+        if (!qos_stream_held(&h->window, k, &from, &to))
+            continue;
+        while (from < to && !b->keep_all) {
+            uint64_t next = to;
+            if (fs_spot_next(&b->where, from, &next) && next > to)
+                next = to;
+            if (next <= from)
+                next = to;
+            keep_add(b, from, next);
+            from = next;
+        }
+    }
+    b->nfiles = h->ntouched;
+    memcpy(b->files, h->touched, h->ntouched * sizeof(struct fs_file *));
+}
+
+/* Without the lock. */
+static void batch_withdraw(struct fs_handle *h, const struct batch *b)
+{
+    for (unsigned k = 0; k < b->nfiles && !b->keep_all; k++) {
+        struct cache_range ranges[KEEPS];
+        unsigned n = 0;
+        for (unsigned j = 0; j < b->nkeep; j++)
+            if (b->keep[j].file == b->files[k])
+                ranges[n++] = b->keep[j].range;
+        cache_ahead_keep(h->fs->cache, &b->files[k]->cache, h->stream, ranges, n);
+    }
 }
 
 /* Under the lock: the window after a read of `len` bytes at `off`. */
 static void batch_fill(struct fs_handle *h, uint64_t off, uint32_t len, struct batch *b)
 {
+    const struct fs_node *n = h->node;
     h->window.most = most(h);
-    h->window.size = h->node->file->size;
+    h->window.size = n->file ? n->file->size : n->content->size;
     h->window.latency_us = cache_latency_us(h->fs->cache);
     qos_stream_read(&h->window, h->tally.asked_us, off, len, &b->step);
     uint64_t pos = b->step.from;
     while (b->n < BATCH && pos < b->step.to && batch_add(h, b, &pos))
         qos_stream_asked(&h->window, b->step.run, pos);
+    if (b->where.layout && b->step.from < b->step.to)
+        batch_prepare(b, pos);
     if (b->step.withdraw) {
         h->withdrawals++;
         batch_keep(h, b);
@@ -237,22 +330,30 @@ void fs_handle_end(struct fs_handle *h, uint64_t asked_us, const struct cache_wa
 void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len, const struct fs_read *over)
 {
     static const struct cache_waits none;
-    struct batch b = {.n = 0};
+    struct batch b;
     struct cache *c = h->fs->cache;
-    struct cache_file *f = h->node->file ? &h->node->file->cache : NULL;
     unsigned k = 0;
+    b.n = b.nkeep = b.nprepare = b.nfiles = 0;
+    b.keep_all = false;
+    b.left = NULL;
+    b.step = (struct qos_ahead){.withdraw = false};
+    fs_where_init(&b.where, h->node);
     pthread_mutex_lock(&h->lock);
     if (over)
         fs_tally_end(&h->tally, h->tally.asked_us, &none, over->err, over->n);
-    if (h->node->file)
-        batch_fill(h, off, len, &b);
+    batch_fill(h, off, len, &b);
     pthread_mutex_unlock(&h->lock);
 
     if (b.step.withdraw)
-        cache_ahead_keep(c, f, h->stream, b.keep, b.nkeep);
-    while (k < b.n && cache_ahead(c, f, b.at[k].i, TRAFFIC_STREAMING, URGENCY_READAHEAD,
-                                  h->stream) != CACHE_AHEAD_NO_ROOM)
+        batch_withdraw(h, &b);
+    if (b.left)
+        cache_ahead_drop(c, &b.left->cache, h->stream);
+    while (k < b.n && cache_ahead(c, &b.at[k].file->cache, b.at[k].i, TRAFFIC_STREAMING,
+                                  URGENCY_READAHEAD, h->stream) != CACHE_AHEAD_NO_ROOM)
         k++;
+    for (unsigned j = 0; j < b.nprepare; j++)
+        fs_spot_prepare(&b.where, b.prepare[j], h->stream);
     if (b.n && batch_end(h, &b, k))
-        cache_ahead_keep(c, f, h->stream, b.keep, b.nkeep);
+        batch_withdraw(h, &b);
+    fs_where_fini(&b.where);
 }

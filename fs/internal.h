@@ -27,10 +27,23 @@ struct fs_range {
     uint64_t begin, end;
 };
 
-/** One posted file. */
 struct fs_view;
 struct fs_content;
 
+/** What the kernel is to forget of a file: bytes [begin, end), and how large it is in any case. */
+struct fs_disowned {
+    struct list link; /* all under fs_disown.lock */
+    bool queued;
+    uint64_t ino, begin, end;
+};
+
+/** One posted file.
+ *
+ * What an article says before it has come to a sound end is *unproven*. The map never learns from it, so nothing
+ * that follows from the map is unproven either. An early read may be answered with what its own article says: with
+ * bytes of that article, and with a size as long as there is no proven one. Such a size is *told*, and is made
+ * good: proven() confirms it or takes it back from the kernel, disowned() takes it back, and a read that has
+ * looked at an article before that may not answer with it afterwards (`revoked`). */
 struct fs_file {
     /* fixed */
     struct cache_file cache;
@@ -38,6 +51,8 @@ struct fs_file {
     struct fs_disown *disown;
     uint64_t ino;         /* set before the first read */
     struct fs_view *view; /* of the NZB's contents; NULL: what is posted is shown as it is */
+
+    struct fs_disowned forget; /* of fs_disown */
 
     /* any thread */
     _Atomic uint64_t size;     /* FS_SIZE_UNKNOWN until an article has told it */
@@ -55,6 +70,8 @@ struct fs_file {
     uint8_t *lost;      /* a bit for each segment that no provider has */
     uint8_t *lied;      /* a bit for each of which wrong bytes were answered; NULL: none */
     uint32_t disowned;  /* segments of which bytes were answered that could not be stood by */
+    uint64_t told;      /* the last unproven size that was answered; FS_SIZE_UNKNOWN: none */
+    uint32_t revoked;   /* how often what an unproven article said was taken back */
     struct fs_range *zeros;
     size_t nzeros, zeros_cap;
     struct fs_range stalled;
@@ -72,6 +89,11 @@ int fs_file_load(struct fs_file *f);
 /** Hold what a fetch of segment `i` brought against the map. False: it contradicts it. *grown: by so much
  *  the size that is known has changed; modulo 2^64, for it may shrink. */
 bool fs_file_learn(struct fs_file *f, uint32_t i, const struct segment_info *info, uint64_t *grown);
+
+/** A read is about to be answered with unproven bytes, and with `size` where an unproven article says that, else
+ *  FS_SIZE_UNKNOWN; it noted fs_file.revoked before it looked at any. False: something has been revoked since, or
+ *  another size is proven. */
+bool fs_file_tell(struct fs_file *f, uint64_t size, uint32_t revoked);
 
 /** Under the file's lock: were wrong bytes of segment `i` answered? Then no more of it are. */
 bool fs_file_lied(const struct fs_file *f, uint32_t i);
@@ -98,8 +120,8 @@ int fs_file_zeroed(struct fs_file *f, uint64_t begin, uint64_t end, uint64_t *fr
 
 /* --- disown.c ---------------------------------------------------------------------------------- */
 
-/** Bytes that were answered before their article's end and cannot be stood by leave the kernel's cache: on a
- *  thread of its own, since the kernel waits for requests of those pages, which others answer. */
+/** What was answered before its article's end and cannot be stood by leaves the kernel's cache: on a thread of its
+ *  own, since the kernel waits for requests of those pages, which others answer. */
 struct fs_disown {
     /* under lock */
     pthread_mutex_t lock; /* a leaf */
@@ -108,18 +130,29 @@ struct fs_disown {
     bool stop;
     /* fixed while it runs */
     pthread_t thread;
-    void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t len);
+    int over_fd; /* an eventfd: readable once the thread is about to end */
+    void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t end);
     void *arg;
 };
 
 void fs_disown_init(struct fs_disown *d);
 void fs_disown_fini(struct fs_disown *d);
-void fs_disown_add(struct fs_disown *d, uint64_t ino, uint64_t begin, uint64_t len);
 
-/** While it runs `drop` is called for all that is added. 0 or -errno. */
+/** The kernel is to forget how large `f` is, and its bytes [begin, end). Never fails, never waits. */
+void fs_disown_add(struct fs_disown *d, struct fs_file *f, uint64_t begin, uint64_t end);
+
+/** The same of whatever has the number `ino`; `e` is its. */
+void fs_disown_ino(struct fs_disown *d, struct fs_disowned *e, uint64_t ino, uint64_t begin,
+                   uint64_t end);
+
+/** While it runs `drop` is called for all that is added; of one file, for several things together. 0 or -errno. */
 int fs_disown_start(struct fs_disown *d,
-                    void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t len), void *arg);
+                    void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t end), void *arg);
+
+/** It shall end: after the `drop` that may be under way, which somebody has to let end. Then over_fd is readable
+ *  and fs_disown_join() does not wait. */
 void fs_disown_stop(struct fs_disown *d);
+void fs_disown_join(struct fs_disown *d);
 
 /* --- tree.c ------------------------------------------------------------------------------------ */
 
@@ -142,8 +175,8 @@ struct fs_node {
     struct fs_file *file;       /* of a posted file */
     struct fs_content *content; /* of a file in what was posted; neither: a directory */
     struct fs_view *view;       /* of a directory: which may not be known yet; NULL: it is */
-    bool alias;          /* its `file` is another node's as well, which is the one to free it */
-    atomic_bool resized; /* of a content: the kernel was told another size */
+    struct fs_disowned *alias;  /* not NULL: its `file` is another node's as well, which frees it */
+    atomic_bool resized;        /* of a content: the kernel was told another size */
 
     /* under fs.tree */
     struct fs_node *chain; /* the next of one hash bucket */
@@ -271,6 +304,9 @@ uint64_t fs_tally_rate(struct fs_tally *t, uint64_t now_us);
 
 #define FS_CALLERS 4
 
+/* Posted files that one handle has read ahead in: more than a window of small volumes has. */
+#define FS_TOUCHED 64
+
 struct fs_handle {
     /* fixed */
     struct fs *fs;
@@ -288,6 +324,8 @@ struct fs_handle {
     struct qos_stream window;
     uint64_t charge;      /* what is asked for and not read, as counted in fs.ahead_bytes */
     uint64_t withdrawals; /* how often some of it was withdrawn */
+    struct fs_file *touched[FS_TOUCHED]; /* where something was asked for ahead, the latest last */
+    unsigned ntouched;
     struct fs_caller {
         pid_t pid; /* 0: none */
         bool scans;

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,4 +151,23 @@ int fs_mount_serve(struct fs_mount *m)
     for (unsigned i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
     return err ? err : m->broken;
+}
+
+void fs_mount_linger(struct fs_mount *m, int over_fd)
+{
+    struct fuse_buf buf = {.mem = NULL};
+    struct pollfd fds[2] = {{.fd = over_fd, .events = POLLIN},
+                            {.fd = fuse_session_fd(m->se), .events = POLLIN}};
+    for (;;) {
+        if (poll(fds, 2, -1) < 0)
+            continue; /* EINTR */
+        if (fds[0].revents)
+            break;
+        int n = fuse_session_receive_buf(m->se, &buf);
+        if (n > 0)
+            fuse_session_process_buf(m->se, &buf);
+        else if (n != -EINTR && n != -EAGAIN)
+            fds[1].fd = -1; /* unmounted: the kernel has let go of all requests */
+    }
+    free(buf.mem);
 }

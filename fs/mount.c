@@ -149,32 +149,37 @@ err1:
 /* Every request that was taken gets its answer: the session's descriptor is about to go. */
 static void parked_answer(struct fs_mount *m)
 {
-    fs_watch_cancel_all(&m->fs->watch);
     pthread_mutex_lock(&m->lock);
     while (m->parked)
         pthread_cond_wait(&m->none_parked, &m->lock);
     pthread_mutex_unlock(&m->lock);
 }
 
-/* A kernel that has none of it, or no mount any more, is right as well. */
-static void cache_drop_pages(void *arg, uint64_t ino, uint64_t begin, uint64_t len)
+/* Its attributes, and these pages of it. A kernel that has none of it, or no mount any more, is right as well. */
+static void kernel_forget(void *arg, uint64_t ino, uint64_t begin, uint64_t end)
 {
     struct fs_mount *m = arg;
-    int rc = fuse_lowlevel_notify_inval_inode(m->se, ino, (off_t)begin, (off_t)len);
+    bool pages = begin < end && begin <= INT64_MAX;
+    uint64_t len = end - begin;
+    int rc = fuse_lowlevel_notify_inval_inode(m->se, ino, pages ? (off_t)begin : -1,
+                                              pages && len <= INT64_MAX ? (off_t)len : 0);
     if (rc && rc != -ENOENT)
-        log_debug("%s: the kernel keeps its pages: %s", m->point, strerror(-rc));
+        log_debug("%s: the kernel forgets nothing: %s", m->point, strerror(-rc));
 }
 
 int fs_loop(struct fs *fs)
 {
     if (!fs->mounted)
         return -ENOTCONN;
-    int err = fs_disown_start(&fs->disown, cache_drop_pages, fs->mounted);
+    int err = fs_disown_start(&fs->disown, kernel_forget, fs->mounted);
     if (err)
         return err;
     err = fs_mount_serve(fs->mounted);
-    parked_answer(fs->mounted);
+    fs_watch_cancel_all(&fs->watch); /* from here on nothing waits */
     fs_disown_stop(&fs->disown);
+    fs_mount_linger(fs->mounted, fs->disown.over_fd);
+    fs_disown_join(&fs->disown);
+    parked_answer(fs->mounted);
     return err;
 }
 

@@ -78,4 +78,8 @@ void fs_mount_handle_close(struct fs_mount *m, struct fs_mount_handle *h);
 /** Run the workers until the end. 0 or -errno. */
 int fs_mount_serve(struct fs_mount *m);
 
+/** After that, and when no read waits any more: take requests until `over_fd` is readable. The thread that makes it
+ *  so may be in the kernel, which waits for pages that only an answer unlocks. */
+void fs_mount_linger(struct fs_mount *m, int over_fd);
+
 #endif

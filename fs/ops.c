@@ -52,7 +52,13 @@ static struct fs_mount_handle *handle_of(const struct fuse_file_info *fi)
 static void reply_attr(struct op *op)
 {
     struct stat st;
-    bool known = fs_node_stat(op->m->fs, op->read->file, &st);
+    const struct fs_read *r = op->read;
+    bool known = fs_node_stat(op->m->fs, r->file, &st);
+    if (!known &&
+        r->unproven) { /* stale on arrival: the kernel asks again before it shows it once more */
+        st.st_size = (off_t)r->size;
+        st.st_blocks = (blkcnt_t)(r->size / 512 + (r->size % 512 != 0));
+    }
     if (op->read->err)
         fuse_reply_err(op->req, op->read->err);
     else
@@ -252,8 +258,7 @@ static struct fs_mount_handle *handle_open(struct fs_mount *m, struct fs_node *n
         return NULL;
     }
     fs_node_health(n, &health);
-    fs_handle_opener(h->handle, pid);
-    h->scans = fs_handle_caller(h->handle, pid);
+    h->scans = fs_handle_opener(h->handle, pid);
     if (flags & O_NOATIME) /* indexers and backups care; players do not */
         fs_handle_wary(h->handle);
     /* What a scanner has read here and there, it does not read again, and the kernel would make up to a mebibyte

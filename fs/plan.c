@@ -2,7 +2,14 @@
  *
  * A healthy file needs two rounds at its very first read (which tells the size) and one ever after. An
  * uneven one needs a few more to find the place. Nothing is taken out of a block before its article has
- * been held against the map and the map still puts it where the plan did. */
+ * been held against the map and the map still puts it where the plan did.
+ *
+ * The map learns from articles that have come to a sound end, and from no others. Of one that is still coming an
+ * early read may take bytes where the map expects that article to be. Before the size is known it goes by what the
+ * article that is to tell it says (the *claim*): that the file is so long, and where its parts may be. Even then
+ * bytes are taken out of an article that says itself that it has them, in a file of that length. Who needs an
+ * article's last byte waits for its proof; so does, from then on, a read that finds an unproven article to say
+ * something else than was expected, or that does not get it. */
 #define LOG_TAG "fs.read"
 #include "fs/read.h"
 
@@ -21,20 +28,34 @@ static const char zeros[64 << 10];
  * jumped, that waits for each byte. */
 #define EARLY_RUN ((uint64_t)1 << 20)
 
-/* Segment `i`, of which `early` bytes will do where the reader takes unproven ones. */
+/* Segment `i`, of which `early` bytes will do where the reader takes unproven ones; 0: all of it, proven. */
 static int want_add(struct read *r, uint32_t i, uint32_t early)
 {
-    if (!r->pub.early || r->run > EARLY_RUN)
+    if (!r->pub.early || r->strict || r->run > EARLY_RUN)
         early = 0;
     for (unsigned k = 0; k < r->nwants; k++) {
-        if (r->wants[k].i != i)
+        struct cache_want *w = &r->wants[k];
+        if (w->i != i)
             continue;
-        if (early > r->wants[k].early)
-            r->wants[k].early = early;
+        w->early = early && w->early && early < w->early ? w->early : w->early ? early : 0;
+        w->header = false;
         return (int)k;
     }
     r->wants[r->nwants] = (struct cache_want){.i = i, .early = early};
     return (int)r->nwants++;
+}
+
+/* What segment `i` says of itself will do, likewise. */
+static int want_header(struct read *r, uint32_t i)
+{
+    int k = want_add(r, i, 1);
+    r->wants[k].header = r->wants[k].early > 0;
+    return k;
+}
+
+static bool is_proven(const struct cache_want *w)
+{
+    return w->there == w->info.len;
 }
 
 /* Under the file's lock: a first learner may ask again for what an earlier one had to do without. False:
@@ -83,20 +104,69 @@ static void piece_add(struct read *r, const struct segmap_at *at, uint64_t pos)
     };
 }
 
+static uint64_t end_of(const struct read *r, uint64_t size)
+{
+    uint64_t off = r->pub.off;
+    return off >= size ? off : r->pub.len < size - off ? off + r->pub.len : size;
+}
+
+/* Where byte `pos` is if the claim is true. False: that does not tell it. */
+static bool claim_find(const struct read *r, uint64_t pos, struct segmap_at *at)
+{
+    const struct segment_info *c = &r->claim;
+    *at = (struct segmap_at){SEGMAP_HERE, r->claim_i, c->begin, c->begin + c->len, false};
+    if (pos >= at->begin && pos < at->end)
+        return true;
+    const struct nzb_file *posted = r->file->posted;
+    struct segmap *m = segmap_new(r->file->numbers, posted->nsegments, posted->parts);
+    bool known = m && segmap_learn(m, r->claim_i, c) == SEGMAP_PLAUSIBLE;
+    if (known)
+        *at = segmap_find(m, pos);
+    segmap_free(m);
+    return known && at->place == SEGMAP_HERE;
+}
+
+/* Under the file's lock, while the size is not known: by the claim. A read that goes beyond one segment needs a
+ * last byte, and with that a proof; the next segment can be on its way meanwhile. */
+static enum plan plan_claimed(struct read *r)
+{
+    struct segmap_at at;
+    uint64_t end = end_of(r, r->claim.file_size);
+    if (!r->pub.len)
+        return PLAN_TAKE;
+    bool here = r->pos < end && claim_find(r, r->pos, &at);
+    if (here && end < at.end) {
+        r->end = end;
+        piece_add(r, &at, r->pos);
+        return r->nwants ? PLAN_FETCH : PLAN_TAKE;
+    }
+    r->claimed = false;
+    r->asked = want_add(r, r->claim_i, 0);
+    if (here && at.i != r->claim_i)
+        want_header(r, at.i);
+    if (here && end > at.end && at.i + 1 < r->file->posted->nsegments && at.i + 1 != r->claim_i)
+        want_header(r, at.i + 1);
+    return PLAN_FETCH;
+}
+
 /* Under the file's lock. *drop: what is held of the asked segment is in doubt. */
 static enum plan plan_pieces(struct read *r, bool *drop)
 {
-    uint64_t size, off = r->pub.off, pos = 0;
+    uint64_t size, pos = 0;
     bool sized = segmap_size(r->file->map, &size);
+    if (!sized && r->claimed)
+        return plan_claimed(r);
+    r->claimed = false;
+    r->revoked = r->file->revoked;
     if (sized) {
-        r->end = off >= size ? off : r->pub.len < size - off ? off + r->pub.len : size;
+        r->end = end_of(r, size);
         pos = r->pos;
     }
     while (!sized || (pos < r->end && r->npieces < r->width)) {
         struct segmap_at at = place_find(r, pos);
         if (at.place == SEGMAP_ASK || at.place == SEGMAP_DOUBT) {
             *drop = at.place == SEGMAP_DOUBT;
-            r->asked = want_add(r, at.i, 1); /* what its header says is wanted */
+            r->asked = sized ? want_add(r, at.i, 0) : want_header(r, at.i);
             return PLAN_FETCH;
         }
         if (!sized || at.place == SEGMAP_EOF || at.begin > pos || at.end <= pos)
@@ -120,11 +190,28 @@ enum plan read_plan(struct read *r)
     return p;
 }
 
-/* Does the map still say what the pieces say? */
+bool read_may_tell(struct read *r)
+{
+    bool loose = r->claimed;
+    for (unsigned k = 0; k < r->npieces && !loose; k++) {
+        const struct cache_want *w = r->pieces[k].want < 0 ? NULL : &r->wants[r->pieces[k].want];
+        loose = w && w->result == SEGMENT_DONE && !is_proven(w);
+    }
+    return !loose ||
+           fs_file_tell(r->file, r->claimed ? r->claim.file_size : FS_SIZE_UNKNOWN, r->revoked);
+}
+
+/* Does the map still say what the pieces say? Of a claim: still nothing. */
 static bool plan_stands(struct read *r)
 {
-    bool stands = true;
+    uint64_t size;
     pthread_mutex_lock(&r->file->lock);
+    if (r->claimed) {
+        bool sized = segmap_size(r->file->map, &size);
+        pthread_mutex_unlock(&r->file->lock);
+        return !sized;
+    }
+    bool stands = true;
     for (unsigned k = 0; k < r->npieces && stands; k++) {
         const struct read_piece *p = &r->pieces[k];
         struct segmap_at at = segmap_find(r->file->map, p->begin);
@@ -179,6 +266,27 @@ static void learn_done(struct read *r, const struct cache_want *w, bool *wrong)
         atomic_fetch_add(&r->fs->known_bytes, grown);
 }
 
+/* Want `k` is there, unproven: is it what the plan expects? */
+static bool fits_plan(const struct read *r, unsigned k)
+{
+    const struct cache_want *w = &r->wants[k];
+    if (w->info.file_size != (r->claimed ? r->claim.file_size : r->file->size))
+        return false;
+    for (unsigned p = 0; p < r->npieces; p++)
+        if (r->pieces[p].want == (int)k &&
+            (w->info.begin != r->pieces[p].from || w->info.begin + w->info.len != r->pieces[p].to))
+            return false;
+    return true;
+}
+
+/* The article that is to tell the size has told it, and is still coming. */
+static void claim_take(struct read *r, const struct cache_want *w)
+{
+    r->claimed = true;
+    r->claim = w->info;
+    r->claim_i = w->i;
+}
+
 /* A block that does not hold what its piece wants can only be an old one, from before the map knew better. */
 static void drop_misplaced(struct read *r, bool *wrong)
 {
@@ -207,19 +315,32 @@ static bool is_short(const struct read *r)
 
 int read_learn(struct read *r, bool *again)
 {
-    bool wrong = false;
+    bool wrong = false, odd = false;
     int err = 0;
     for (unsigned k = 0; k < r->nwants; k++) {
         const struct cache_want *w = &r->wants[k];
-        if (w->result == SEGMENT_DONE) {
+        if (w->result == SEGMENT_DONE && is_proven(w)) {
             learn_done(r, w, &wrong);
+            continue;
+        }
+        if (w->result == SEGMENT_DONE) {
+            if ((int)k == r->asked)
+                claim_take(r, w);
+            else
+                odd |= !fits_plan(r, k);
             continue;
         }
         fs_file_failed(r->file, w->i, w->result);
         if ((int)k == r->asked)
             err = asked_lost(r, w);
+        else
+            odd |= r->claimed;
     }
-    r->sound = plan_stands(r);
+    if (odd) {
+        r->strict = true;
+        r->claimed = false;
+    }
+    r->sound = !odd && plan_stands(r);
     if (r->sound)
         drop_misplaced(r, &wrong);
     r->sound &= !wrong && !is_short(r);

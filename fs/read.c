@@ -128,7 +128,8 @@ static void answer(struct read *r, int err, size_t good)
     r->pub.err = err;
     r->pub.unsure = err == EIO && r->failed;
     r->pub.n = good;
-    r->pub.size = r->file->size;
+    r->pub.unproven = r->claimed && !err;
+    r->pub.size = r->claimed ? r->claim.file_size : r->file->size;
     r->pub.iov = r->iov;
     r->pub.niov = good ? r->niov : 0;
     count(r->fs, r);
@@ -220,6 +221,12 @@ static bool gather_begin(struct read *r)
 static enum step take(struct read *r)
 {
     uint64_t from = r->pos;
+    if (!read_may_tell(r)) {
+        r->claimed = false;
+        r->strict = true;
+        unpin(r);
+        return STEP_AGAIN;
+    }
     int err = read_take(r);
     if (!err && r->pos < r->end && !gather_begin(r))
         return finish(r, ENOMEM);

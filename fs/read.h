@@ -61,13 +61,19 @@ struct read {
     uint64_t stream; /* the handle's, which may be closed once somebody else has ended the read */
     uint64_t run;    /* bytes read in sequence up to the end of this read */
     uint64_t asked_us;
-    bool told;      /* the handle knows of it, and is to be told of its end */
-    bool patient;   /* it only looks around, and has let all others go first until now */
-    bool failed;    /* nobody could be asked for some of its bytes: they may be there */
-    bool gather;    /* bytes are copied to buf, width blocks at a time */
-    bool sound;     /* the pieces are where the plan has them */
-    int asked;      /* the want whose place is to be learnt; -1: none */
-    unsigned width; /* pieces at once, at most */
+    bool told;    /* the handle knows of it, and is to be told of its end */
+    bool patient; /* it only looks around, and has let all others go first until now */
+    bool failed;  /* nobody could be asked for some of its bytes: they may be there */
+    bool gather;  /* bytes are copied to buf, width blocks at a time */
+    bool sound;   /* the pieces are where the plan has them */
+    bool strict;  /* nothing unproven will do any more */
+    bool
+        claimed; /* the size is not known, and the read goes by what one unproven article says, … */
+    uint32_t claim_i;
+    struct segment_info claim; /* … which is this */
+    uint32_t revoked;          /* fs_file.revoked, from before any article was looked at */
+    int asked;                 /* the want whose place is to be learnt; -1: none */
+    unsigned width;            /* pieces at once, at most */
     unsigned rounds, lost;
     unsigned nwants, npieces, niov;
     uint64_t pos, end; /* how far it is; where it ends, once the size is known */
@@ -89,6 +95,9 @@ enum plan {
 
 /** Which blocks hold [pos, end), or must be learnt to tell. */
 enum plan read_plan(struct read *r);
+
+/** Of what it takes some may be unproven; may it still be answered with that? */
+bool read_may_tell(struct read *r);
 
 /** All results are in: learn from them. 0, or the errno that ends the read. *again: the plan has to be made
  *  afresh. */

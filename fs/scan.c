@@ -10,8 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The kernel's TASK_COMM_LEN, less its NUL. */
-#define COMM_LEN  15
+#define COMM_LEN  (FS_SCAN_COMM - 1)
 
 /* Of a file in /proc no more is looked at: Tgid is in the first lines of status, and a cgroup path this long
  * would be cut. */
@@ -116,13 +115,15 @@ static bool proc_read(int64_t pid, const char *name, char text[PROC_MOST])
     return true;
 }
 
-static bool is_named(const struct fs_scan *s, int64_t pid)
+static void comm_read(int64_t pid, char comm[FS_SCAN_COMM])
 {
-    char comm[PROC_MOST];
-    if (!proc_read(pid, "comm", comm))
-        return false;
-    comm[strcspn(comm, "\n")] = '\0';
-    return fs_scan_is_named(s, comm);
+    char text[PROC_MOST];
+    if (!proc_read(pid, "comm", text))
+        text[0] = '\0';
+    size_t len = strcspn(text, "\n");
+    len = len < COMM_LEN ? len : COMM_LEN;
+    memcpy(comm, text, len);
+    comm[len] = '\0';
 }
 
 /* The process that thread `pid` is of; itself where that cannot be told. */
@@ -149,12 +150,31 @@ static bool is_in_group(const struct fs_scan *s, int64_t pid)
     return false;
 }
 
-bool fs_scan_is(const struct fs_scan *s, int64_t pid)
+/* Of the thread that is called `comm`. */
+static bool scans(const struct fs_scan *s, int64_t pid, const char *comm)
 {
+    char leads[FS_SCAN_COMM];
     if (pid <= 0 || !s->n)
         return false;
-    if (is_named(s, pid) || (s->has_paths && is_in_group(s, pid)))
+    if ((*comm && fs_scan_is_named(s, comm)) || (s->has_paths && is_in_group(s, pid)))
         return true;
     int64_t leader = process_of(pid);
-    return leader != pid && is_named(s, leader);
+    if (leader == pid)
+        return false;
+    comm_read(leader, leads);
+    return *leads && fs_scan_is_named(s, leads);
+}
+
+bool fs_scan_look(const struct fs_scan *s, int64_t pid, char comm[FS_SCAN_COMM])
+{
+    comm[0] = '\0';
+    if (pid > 0)
+        comm_read(pid, comm);
+    return scans(s, pid, comm);
+}
+
+bool fs_scan_is(const struct fs_scan *s, int64_t pid)
+{
+    char comm[FS_SCAN_COMM];
+    return s->n && fs_scan_look(s, pid, comm);
 }

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define FS_SCAN_COMM 16 /* the kernel's TASK_COMM_LEN: a name and its NUL */
+
 #define FS_SCAN_DEFAULT                                                                            \
     "ffprobe mediainfo mkvinfo mkvmerge exiftool file tracker-extract tracker-miner-f* "           \
     "localsearch* tumblerd ffmpegthumbnail* totem-video-thu* gnome-thumbnail* kio_thumbnail* "     \
@@ -28,6 +30,9 @@ void fs_scan_free(struct fs_scan *s);
 
 /** Is the thread or process `pid` one? */
 bool fs_scan_is(const struct fs_scan *s, int64_t pid);
+
+/** The same, and what it is called, which is looked up once for both; "": it cannot be looked at. */
+bool fs_scan_look(const struct fs_scan *s, int64_t pid, char comm[FS_SCAN_COMM]);
 
 /** Would a process so called be one? */
 bool fs_scan_is_named(const struct fs_scan *s, const char *comm);

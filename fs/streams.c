@@ -2,28 +2,9 @@
 #include "fs/internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-void fs_handle_opener(struct fs_handle *h, pid_t pid)
-{
-    char path[40], comm[sizeof(h->comm)] = "";
-    if (pid <= 0) /* of another pid namespace */
-        return;
-    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, comm, sizeof(comm) - 1);
-    if (fd >= 0)
-        close(fd);
-    comm[n > 0 && comm[n - 1] == '\n' ? n - 1 : n > 0 ? n : 0] = '\0';
-    pthread_mutex_lock(&h->lock);
-    h->pid = pid;
-    memcpy(h->comm, comm, sizeof(comm));
-    pthread_mutex_unlock(&h->lock);
-}
 
 static void handle_tell(struct fs_handle *h, uint64_t now_us, struct fs_stream *s)
 {

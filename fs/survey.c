@@ -20,6 +20,7 @@ struct fs_bytes {
     struct archive_bytes b;
     struct fs_view *view;
     struct fs_node *node;
+    atomic_bool early; /* something of it was read that had not been proven yet, perhaps */
 };
 
 static struct fs_read *posted_read(const struct fs_bytes *p, uint64_t off, size_t len)
@@ -31,8 +32,14 @@ static struct fs_read *posted_read(const struct fs_bytes *p, uint64_t off, size_
     r->off = off;
     r->len = len < FS_READ_MOST ? (uint32_t)len : FS_READ_MOST;
     r->partial = true;
-    r->early = fs->mount.early;
+    /* Headers have checksums of their own, and a surprise is looked into; sizes have neither. */
+    r->early = fs->mount.early && len;
     return r;
+}
+
+bool fs_survey_has_read(const struct fs_view *v, uint32_t post)
+{
+    return v->bytes && post < v->nposts && v->bytes[post].early;
 }
 
 /* What a survey is to make of an errno: an article that nobody could be asked for says nothing. */
@@ -56,9 +63,10 @@ static int posted_size(struct archive_bytes *b, uint64_t *size)
 
 static ssize_t posted_take(struct archive_bytes *b, uint64_t off, void *buf, size_t len)
 {
-    const struct fs_bytes *p = container_of(b, struct fs_bytes, b);
+    struct fs_bytes *p = container_of(b, struct fs_bytes, b);
     struct fs_read *r = posted_read(p, off, len);
     uint8_t *to = buf;
+    p->early = true;
     if (!r)
         return -ENOMEM;
     if (!len) {

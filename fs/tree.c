@@ -292,7 +292,9 @@ static bool node_fill(struct fs_view *v, struct fs_node *n, const struct archive
     if (e->mtime_s > 0)
         n->mtime_s = (uint64_t)e->mtime_s;
     if (post) {
-        n->alias = true;
+        n->alias = arena_new(&v->fs->tree.arena, struct fs_disowned);
+        if (!n->alias)
+            return false;
         n->file = post->file;
         if (!v->shown)
             n->file->ino = n->ino;

@@ -315,24 +315,23 @@ void fs_view_surprised(struct fs_view *v, const struct fs_layout *l)
 
 /* --- what cannot be stood by ------------------------------------------------------------------- */
 
-/* All of [begin, begin+len) of `post` that entry `i` shows. */
+/* What entry `i` shows of [begin, end) of `post`. Where it lies in an encrypted archive that could be anywhere, and its
+ * blocks depend on one another: then, and in doubt, all of it goes. */
 static void entry_disown(struct fs_view *v, const struct fs_layout *l, uint32_t i, uint32_t post,
-                         uint64_t begin, uint64_t len)
+                         uint64_t begin, uint64_t end)
 {
     const struct archive_entry *e = &l->found->entries[i];
     struct fs_node *n = l->nodes[i];
     for (uint32_t k = 0; n && n->content && k < e->nextents; k++) {
         const struct archive_extent *x = &e->extents[k];
-        /* Through an encrypted archive it could be anywhere: all of it goes. */
-        bool whole = x->entry;
-        if (!whole && (x->from != post || x->off >= begin + len || x->off + x->len <= begin))
+        if (!x->entry && (x->from != post || x->off >= end || x->off + x->len <= begin))
             continue;
-        fs_disown_add(&v->fs->disown, n->ino, 0, 0);
+        fs_disown_ino(&v->fs->disown, &n->content->forget, n->ino, 0, UINT64_MAX);
         return;
     }
 }
 
-void fs_view_disown(struct fs_view *v, const struct fs_file *f, uint64_t begin, uint64_t len)
+void fs_view_disown(struct fs_view *v, const struct fs_file *f, uint64_t begin, uint64_t end)
 {
     uint32_t post = 0;
     struct fs_layout *l = fs_view_layout(v);
@@ -341,10 +340,12 @@ void fs_view_disown(struct fs_view *v, const struct fs_file *f, uint64_t begin, 
     while (post < v->nposts && v->posts[post]->file != f)
         post++;
     for (uint32_t i = 0; i < l->found->nentries; i++) {
-        const struct fs_node *n = l->nodes[i];
-        if (n && n->file == f && n->ino != f->ino)
-            fs_disown_add(&v->fs->disown, n->ino, begin, len);
-        entry_disown(v, l, i, post, begin, len);
+        struct fs_node *n = l->nodes[i];
+        if (n && n->file == f && n->alias && n->ino != f->ino)
+            fs_disown_ino(&v->fs->disown, n->alias, n->ino, begin, end);
+        entry_disown(v, l, i, post, begin, end);
     }
+    if (fs_survey_has_read(v, post))
+        fs_view_surprised(v, l);
     fs_layout_put(l);
 }

@@ -43,6 +43,7 @@ enum fs_head {
 struct fs_content {
     struct fs_view *view;
     struct fs_node *node;
+    struct fs_disowned forget; /* of fs_disown */
     _Atomic uint64_t size;
     struct fs_layout *layout; /* under view.lock; NULL: it is in the newest layout no more */
     uint32_t entry;           /* likewise */
@@ -94,8 +95,9 @@ void fs_view_surprised(struct fs_view *v, const struct fs_layout *l);
 /** A wish to know what is in a directory, in the shape of a read of nothing. NULL: no memory. */
 struct fs_read *fs_view_read_new(struct fs *fs, struct fs_node *dir);
 
-/** Bytes [begin, begin+len) of a post cannot be stood by: whatever shows them leaves the kernel's cache. */
-void fs_view_disown(struct fs_view *v, const struct fs_file *f, uint64_t begin, uint64_t len);
+/** Bytes [begin, end) of a post cannot be stood by: whatever shows them leaves the kernel's cache; and if a survey has read
+ *  any of that post, it may have been misled, and there is another one. */
+void fs_view_disown(struct fs_view *v, const struct fs_file *f, uint64_t begin, uint64_t end);
 
 /* --- layout.c ---------------------------------------------------------------------------------- */
 
@@ -133,5 +135,8 @@ struct fs_read *fs_content_read_new(struct fs *fs, struct fs_node *file);
 
 /** `v` is BUSY: survey it. 0, or a positive errno: it will not be. */
 int fs_survey_start(struct fs_view *v);
+
+/** Has a survey read any of it before its article had come to an end? */
+bool fs_survey_has_read(const struct fs_view *v, uint32_t post);
 
 #endif

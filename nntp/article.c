@@ -41,7 +41,7 @@ void article_start(struct article *a)
     a->kernel = yenc_kernel();
     a->phase = ARTICLE_BEFORE;
     a->state = YENC_LINE_START;
-    a->announced = a->uuencode = a->damaged = a->skipped = a->finished = false;
+    a->dst_set = a->announced = a->uuencode = a->damaged = a->skipped = a->finished = false;
     a->wire = 0;
     a->info = (struct segment_info){.name = a->name};
     a->dst = NULL;
@@ -330,6 +330,7 @@ void article_dst(struct article *a, const struct iovec *dst, unsigned ndst)
 {
     a->dst = dst;
     a->ndst = ndst;
+    a->dst_set = true;
 }
 
 void article_skip(struct article *a)
@@ -340,6 +341,16 @@ void article_skip(struct article *a)
     if (a->phase != ARTICLE_DATA)
         a->state = line_state(&a->line);
     read_to_end(a);
+}
+
+bool article_is_begun(const struct article *a)
+{
+    return a->dst_set;
+}
+
+bool article_is_refused(const struct article *a)
+{
+    return a->skipped || (a->damaged && !a->dst_set);
 }
 
 enum article_verdict article_verdict(const struct article *a)

@@ -73,6 +73,7 @@ struct article {
     enum article_phase phase;
     enum yenc_state state; /* in DATA: the decoder's; in AFTER: where in a line */
     bool announced;        /* a =ybegin has come */
+    bool dst_set;          /* payload has somewhere to go */
     bool uuencode, damaged, skipped;
     bool finished; /* a sound =yend has come */
     uint64_t wire; /* bytes taken */
@@ -105,6 +106,12 @@ void article_dst(struct article *a, const struct iovec *dst, unsigned ndst);
 /** The payload is not wanted, or no longer: `dst` is the caller's again, and only the end is looked for.
  *  May be called at any time; before BEGIN, that is not said any more. */
 void article_skip(struct article *a);
+
+/** Has BEGIN been said and answered by article_dst()? */
+bool article_is_begun(const struct article *a);
+
+/** Will no (more) payload come of it: skipped, or damaged before BEGIN? */
+bool article_is_refused(const struct article *a);
 
 /** After END. The CRC of the part decides; where only that of the file was told, and the part is the
  *  whole file, that one does. Without any, the length alone. */

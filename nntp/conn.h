@@ -37,6 +37,7 @@ struct nntp_exchange {
     enum qos_outcome outcome; /* once answered */
     enum segment_verb verb;   /* as asked on this connection: HEAD stands in for an unknown STAT */
     unsigned tried;           /* EXCHANGE_TRIED_*: cures are tried once */
+    bool alone;               /* nothing was under way when it was sent */
 };
 #define EXCHANGE_TRIED_LOGIN 1u
 #define EXCHANGE_TRIED_GROUP 2u /* 412 although its group was selected */
@@ -47,6 +48,8 @@ struct nntp_exchange {
 struct nntp_conn_hooks {
     /** It can take operations. */
     void (*up)(struct nntp_conn *c);
+    /** The text that answers `x` begins, which was sent with nothing else under way. NULL: nobody asks. */
+    void (*begun)(struct nntp_conn *c, struct nntp_exchange *x);
     /** `x` is over; x->outcome and x->bytes say how. */
     void (*done)(struct nntp_conn *c, struct nntp_exchange *x);
     /** It is no more. What was started on it and not reported is the owner's again (the links are loose).
@@ -156,6 +159,15 @@ void nntp_talk_hung_up(struct nntp_conn *c, const char *how);
 
 /** Bytes from the server; all are used. */
 void nntp_talk_feed(struct nntp_conn *c, const uint8_t *p, size_t len);
+
+/** What is in place of `x`, which is started here and not reported. False: nothing, and nothing will be. *info NULL:
+ *  its payload has not begun; else that is what it says of itself, and *n bytes of it are there. */
+bool nntp_talk_has(const struct nntp_conn *c, const struct nntp_exchange *x,
+                   const struct segment_info **info, size_t *n);
+
+/** The asker of `x` wants no more of it, and nothing is written to his memory from now on: what comes is passed over,
+ *  and is reported for `f` as QOS_NO_ROOM. */
+void nntp_talk_disown(struct nntp_conn *c, struct nntp_exchange *x, struct segment_fetch *f);
 
 /** Put into out[] what may be said now. */
 void nntp_talk_send(struct nntp_conn *c);

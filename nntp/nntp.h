@@ -45,14 +45,25 @@ void nntp_pool_stop(struct nntp_pool *p);
 struct nntp_provider_stats {
     char name[64];
     bool gone; /* not in the configuration any more; its past counts still */
+    char why
+        [128]; /* how its last connection was lost, in plain ASCII; "": one has come up since, or none was */
     uint64_t bytes_wire, bytes_payload; /* received; of answers under way, too */
+};
+
+/** What was late and asked for a second time. */
+struct nntp_hedge_stats {
+    uint64_t started;    /* sent; of these, when both have ended … */
+    uint64_t won;        /* … they brought what the asker got … */
+    uint64_t lost;       /* … or did not */
+    uint64_t bytes_lost; /* received by whoever lost */
 };
 
 struct nntp_pool_stats {
     struct qos_stats qos;
     struct nntp_provider_stats
         providers[CONFIG_PROVIDERS]; /* qos.nproviders of them, in its order */
-    uint64_t now_us;                 /* clock_now_us(), of that moment */
+    struct nntp_hedge_stats hedged;
+    uint64_t now_us; /* clock_now_us(), of that moment */
 };
 
 /** One consistent moment. */

@@ -46,9 +46,16 @@ struct nntp_op *nntp_orders_slot(struct nntp_pool *p)
 /* Lock held. */
 static void slot_free(struct nntp_pool *p, struct nntp_op *op)
 {
+    if (op->hedge)
+        nntp_hedge_put(p, op);
     op->gen = (op->gen + 1) & 0x7fffffff;
     list_add(&p->free_ops, &op->mail);
     p->live_ops--;
+}
+
+void nntp_orders_slot_put(struct nntp_pool *p, struct nntp_op *op)
+{
+    slot_free(p, op);
 }
 
 static void quiet_check(struct nntp_pool *p)
@@ -166,6 +173,12 @@ void nntp_orders_end(struct nntp_pool *p, struct nntp_op *op, enum segment_resul
     op_mail(p, lane_for_end(p, op), op, NNTP_MAIL_END);
 }
 
+void nntp_orders_win(struct nntp_pool *p, struct nntp_op *twin, struct nntp_op *first)
+{
+    twin->id = 0;
+    op_mail(p, first->lane, twin, NNTP_MAIL_WIN);
+}
+
 static enum segment_result result_of(enum qos_verdict v)
 {
     switch (v) {
@@ -199,8 +212,15 @@ static void order_take(struct nntp_pool *p, qos_time now, const struct qos_order
     case QOS_START:
         c = op->conn = conn_find(p, o->conn);
         assert(c); /* gone connections get no orders */
-        if (c)
-            op_mail(p, lane_of(c), op, NNTP_MAIL_START);
+        if (c) {
+            op->lane = lane_of(c);
+            op_mail(p, op->lane, op, NNTP_MAIL_START);
+        }
+        if (op->hedge)
+            nntp_hedge_started(p, op);
+        return;
+    case QOS_LATE:
+        nntp_hedge_late(p, now, op, o->op);
         return;
     case QOS_CLOSE:
         c = conn_find(p, o->conn);
@@ -209,7 +229,10 @@ static void order_take(struct nntp_pool *p, qos_time now, const struct qos_order
             conn_mail(p, c, NNTP_MAIL_CLOSE);
         return;
     case QOS_END:
-        nntp_orders_end(p, op, result_of(o->verdict));
+        if (op->hedge)
+            nntp_hedge_ended(p, now, op, result_of(o->verdict));
+        else
+            nntp_orders_end(p, op, result_of(o->verdict));
         return;
     }
 }
@@ -274,11 +297,22 @@ static void conn_up(struct nntp_conn *c)
     bool news = !p->providers[c->provider].was_up;
 
     p->providers[c->provider].was_up = true;
+    p->providers[c->provider].why[0] = '\0';
     qos_conn_ready(p->qos, now, c->id);
     nntp_orders_unlock(p, now);
     if (news)
         log_info("%s: up (%s port %u%s)", c->site->name, c->site->host, c->site->port,
                  c->site->tls ? ", TLS" : "");
+}
+
+static void conn_begun(struct nntp_conn *c, struct nntp_exchange *x)
+{
+    struct nntp_pool *p = c->owner;
+    struct nntp_op *op = container_of(x, struct nntp_op, x);
+    qos_time now = nntp_orders_lock(p);
+
+    qos_op_begun(p->qos, now, op->id);
+    nntp_orders_unlock(p, now);
 }
 
 static void conn_done(struct nntp_conn *c, struct nntp_exchange *x)
@@ -318,6 +352,16 @@ static void gone_say(const struct nntp_conn *c, enum qos_gone why, const char *t
         nntp_site_gripe(c->site, gripes[why], "%s", text);
 }
 
+/* Lock held. What a server said may be anything. */
+static void why_note(struct nntp_provider *v, const char *text)
+{
+    size_t n = 0;
+
+    for (; text[n] && n < sizeof(v->why) - 1; n++)
+        v->why[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
+    v->why[n] = '\0';
+}
+
 static void conn_gone(struct nntp_conn *c, enum qos_gone why, bool seen, const char *text)
 {
     struct nntp_pool *p = c->owner;
@@ -333,6 +377,8 @@ static void conn_gone(struct nntp_conn *c, enum qos_gone why, bool seen, const c
     conn_forget(p, c);
     nntp_rates_leave(&p->rates, p->qos, &c->turn);
     qos_conn_gone(p->qos, now, c->id, why, seen, dice());
+    if (why != QOS_GONE_CLOSED && why != QOS_GONE_STALE)
+        why_note(&p->providers[c->provider], text);
     if (why != QOS_GONE_CLOSED && why != QOS_GONE_STALE && p->providers[c->provider].was_up) {
         down = qos_is_down(p->qos, c->provider);
         if (down)
@@ -375,8 +421,12 @@ static void conn_give(struct nntp_conn *c, uint64_t bytes)
     rates_unlock(p, now);
 }
 
-static const struct nntp_conn_hooks hooks = {
-    .up = conn_up, .done = conn_done, .gone = conn_gone, .allow = conn_allow, .give = conn_give};
+static const struct nntp_conn_hooks hooks = {.up = conn_up,
+                                             .begun = conn_begun,
+                                             .done = conn_done,
+                                             .gone = conn_gone,
+                                             .allow = conn_allow,
+                                             .give = conn_give};
 
 /* --- orders carried out, on a lane ------------------------------------------------------------------ */
 
@@ -442,7 +492,12 @@ static void lane_ops(struct nntp_lane *lane)
             continue;
         }
         struct segment_fetch *f = op->x.f;
-        f->ops->done(f, op->result);
+        if (op->kind == NNTP_MAIL_WIN)
+            nntp_hedge_win(p, op);
+        else if (op->hedge)
+            nntp_hedge_done(op);
+        else
+            f->ops->done(f, op->result);
         list_add_tail(&spent, &op->mail);
     }
     if (list_is_empty(&spent))

@@ -39,15 +39,23 @@ static uint64_t handle_of(const struct nntp_pool *p, const struct nntp_op *op)
     return (uint64_t)op->gen << 32 | ((uint64_t)(op - p->ops) + 1);
 }
 
-/* Lock held. NULL: it found no slot, or has ended. */
-static struct nntp_op *op_of(struct nntp_pool *p, const struct segment_fetch *f)
+/* Lock held. NULL: it found no slot. */
+static struct nntp_op *slot_of(struct nntp_pool *p, const struct segment_fetch *f)
 {
     uint64_t i = f->handle & 0xffffffff;
 
     if (f->handle & NNTP_AWAY || i == 0 || i > p->fresh_ops)
         return NULL;
     struct nntp_op *op = &p->ops[i - 1];
-    return op->gen == f->handle >> 32 && op->id ? op : NULL;
+    return op->gen == f->handle >> 32 ? op : NULL;
+}
+
+/* NULL: or it has ended. */
+static struct nntp_op *op_of(struct nntp_pool *p, const struct segment_fetch *f)
+{
+    struct nntp_op *op = slot_of(p, f);
+
+    return op && op->id ? op : NULL;
 }
 
 static qos_time age_of(const struct segment_want *w)
@@ -148,10 +156,12 @@ static void pool_cancel(struct source *s, struct segment_fetch *f)
 {
     struct nntp_pool *p = pool_of(s);
     qos_time now = nntp_orders_lock(p);
-    struct nntp_op *op = op_of(p, f);
+    struct nntp_op *op = slot_of(p, f);
 
-    if (op)
+    if (op && op->id)
         qos_cancel(p->qos, now, op->id);
+    if (op)
+        nntp_hedge_cancel(p, now, op);
     nntp_orders_unlock(p, now);
 }
 
@@ -244,7 +254,8 @@ static void plan_qos(const struct config *cfg, struct plan *plan)
         q->classes[i] = (struct qos_class_config){.guaranteed = cfg->classes[i].guaranteed,
                                                   .burst = cfg->classes[i].burst,
                                                   .weight = cfg->classes[i].weight,
-                                                  .per_stream = cfg->classes[i].per_stream};
+                                                  .per_stream = cfg->classes[i].per_stream,
+                                                  .hedge = cfg->classes[i].hedge};
     q->nproviders = plan->n;
     for (unsigned k = 0; k < plan->n; k++) {
         const struct config_provider *c = plan->of[k];
@@ -482,11 +493,13 @@ void nntp_pool_stats(struct nntp_pool *p, struct nntp_pool_stats *out)
     memset(out, 0, sizeof(*out));
     pthread_mutex_lock(&p->lock);
     out->now_us = clock_now_us();
+    out->hedged = p->hedged;
     qos_stats(p->qos, &out->qos);
     for (unsigned k = 0; k < p->nproviders; k++) {
         struct nntp_provider *v = &p->providers[k];
         struct nntp_provider_stats *s = &out->providers[k];
         snprintf(s->name, sizeof(s->name), "%s", v->site->name);
+        memcpy(s->why, v->why, sizeof(s->why));
         s->gone = !out->qos.providers[k].limit;
         s->bytes_wire = atomic_load_explicit(&v->counters.wire, memory_order_relaxed);
         s->bytes_payload = atomic_load_explicit(&v->counters.payload, memory_order_relaxed);

@@ -114,6 +114,7 @@ static void command_send(struct nntp_conn *c, struct nntp_exchange *x)
     say(c, verb, " <", x->f->want.message_id, ">");
     x->state = EXCHANGE_SENT;
     x->bytes = 0;
+    x->alone = !c->nsent;
     c->nsent++;
 }
 
@@ -505,6 +506,8 @@ static void answer_command(struct nntp_conn *c, struct nntp_exchange *x,
         article_start(&c->article);
         c->text = x;
         c->veto = QOS_OK;
+        if (x->alone && c->hooks->begun)
+            c->hooks->begun(c, x);
         return;
     case NNTP_PRESENT:
         finish(c, x, QOS_OK);
@@ -663,6 +666,34 @@ static size_t text_feed(struct nntp_conn *c, const uint8_t *p, size_t len)
         break;
     }
     return used;
+}
+
+bool nntp_talk_has(const struct nntp_conn *c, const struct nntp_exchange *x,
+                   const struct segment_info **info, size_t *n)
+{
+    *info = NULL;
+    *n = 0;
+    if (x->state == EXCHANGE_ANSWERED || c->dead)
+        return false;
+    if (c->text != x)
+        return true;
+    if (article_is_refused(&c->article))
+        return false;
+    if (article_is_begun(&c->article)) {
+        *info = article_info(&c->article);
+        *n = article_payload(&c->article);
+    }
+    return true;
+}
+
+void nntp_talk_disown(struct nntp_conn *c, struct nntp_exchange *x, struct segment_fetch *f)
+{
+    assert(nntp_loop_is_mine(c->loop));
+    x->f = f;
+    if (c->text != x)
+        return;
+    c->veto = QOS_NO_ROOM;
+    article_skip(&c->article);
 }
 
 void nntp_talk_feed(struct nntp_conn *c, const uint8_t *p, size_t len)

@@ -197,7 +197,7 @@ const char *qos_check(const struct qos *q)
     for (unsigned i = 0; i < q->ops_used; i++) {
         const struct op *op = &q->ops[i];
         t.flying += op->state == OP_FLYING;
-        if (op->state == OP_WAITING)
+        if (op->state == OP_WAITING && !op->twin)
             t.waiting[op->want.class]++;
         live += op->state != OP_FREE;
         ended += op->state == OP_ENDED;

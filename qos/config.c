@@ -67,6 +67,9 @@ int qos_config_check(const struct qos_config *cfg, char *err, size_t errlen)
             return refuse(err, errlen,
                           "class %s: burst %u is more than the pool's %llu connections",
                           class_names[i], c->burst, (unsigned long long)total);
+        if (c->hedge > 1000)
+            return refuse(err, errlen, "class %s: hedge is more than all of its traffic",
+                          class_names[i]);
         guaranteed += c->guaranteed;
     }
     if (guaranteed > total)

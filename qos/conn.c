@@ -281,6 +281,9 @@ void qos_conn_send(struct qos *q, struct conn *c, struct op *op)
     bool more = !carries(c, s, NULL);
     op->state = OP_FLYING;
     op->conn = c;
+    op->sent_at = q->now;
+    op->begun = 0;
+    op->told_late = op->hedged = false;
     op->charge = charge(op);
     list_add_tail(&c->flying, &op->link);
     if (!c->nflying++)
@@ -290,6 +293,7 @@ void qos_conn_send(struct qos *q, struct conn *c, struct op *op)
     p->shares[c->class].started++;
     qos_carried_add(q, p, op);
     qos_stream_sent(q, s, op->charge);
+    qos_hedge_watch(q, op);
     if (more)
         qos_stream_hold(q, s, +1);
 }
@@ -300,6 +304,7 @@ void qos_conn_unsend(struct qos *q, struct conn *c, struct op *op)
     if (listed)
         carrier_out(q, c);
     list_del(&op->link);
+    list_del(&op->blocked);
     op->conn = NULL;
     c->nflying--;
     qos_carried_sub(&q->providers[c->provider], op);
@@ -316,6 +321,7 @@ void qos_conn_unwant(struct qos *q, struct conn *c, struct op *op)
     if (op->cancelled)
         return;
     op->cancelled = true;
+    list_del(&op->blocked);
     c->unwanted++;
     qos_cut_consider(q, c);
 }

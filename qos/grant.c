@@ -73,6 +73,11 @@ static bool may_lease(const struct qos *q, unsigned c, unsigned n, unsigned leas
     return n < q->classes[c].cfg.guaranteed || q->cfg.total - leased > q->cfg.reserve;
 }
 
+bool qos_grant_may_lease(const struct qos *q, enum traffic_class c)
+{
+    return may_lease(q, c, q->classes[c].leased, q->leased);
+}
+
 static unsigned classes_in_order(const struct qos *q, unsigned order[TRAFFIC_CLASSES])
 {
     unsigned n = 0;
@@ -97,7 +102,7 @@ static uint64_t capacity(const struct provider *p)
     return (uint64_t)(room ? room : 1) * p->cfg.weight;
 }
 
-static unsigned least_loaded(const struct qos *q, uint32_t set)
+unsigned qos_grant_least_loaded(const struct qos *q, uint32_t set)
 {
     unsigned best = (unsigned)__builtin_ctz(set);
     for (uint32_t left = set & (set - 1); left; left &= left - 1) {
@@ -109,19 +114,24 @@ static unsigned least_loaded(const struct qos *q, uint32_t set)
     return best;
 }
 
-static bool start(struct qos *q, struct flow *f, struct conn *c, struct qos_order *out)
+void qos_grant_start(struct qos *q, struct op *op, struct conn *c, struct qos_order *out)
 {
-    struct op *op = container_of(f->ops.next, struct op, link);
     if (!op->sent)
         qos_hist_add(q->classes[op->want.class].wait, q->now - op->since);
     op->sent = true;
-    qos_queue_take(q, op);
     qos_conn_send(q, c, op);
     *out = (struct qos_order){.kind = QOS_START,
                               .provider = c->provider,
                               .conn = qos_conn_handle(q, c),
                               .op = qos_op_handle(q, op),
                               .cookie = op->want.cookie};
+}
+
+static bool start(struct qos *q, struct flow *f, struct conn *c, struct qos_order *out)
+{
+    struct op *op = container_of(f->ops.next, struct op, link);
+    qos_queue_take(q, op);
+    qos_grant_start(q, op, c, out);
     return true;
 }
 
@@ -175,7 +185,7 @@ static bool lease_grant(struct qos *q, const struct view *v, unsigned class, str
     if (!best)
         return false;
     if (slots & v->probe)
-        return open_for(q, best, least_loaded(q, slots & v->probe), out);
+        return open_for(q, best, qos_grant_least_loaded(q, slots & v->probe), out);
     const struct op *op = container_of(best->ops.next, struct op, link);
     if (slots & ~op->shun)
         slots &= ~op->shun;
@@ -190,8 +200,8 @@ static bool lease_grant(struct qos *q, const struct view *v, unsigned class, str
         return lease_grant(q, v, class, out);
     }
     if (!(slots & v->warm))
-        return open_for(q, best, least_loaded(q, slots), out);
-    struct provider *p = &q->providers[least_loaded(q, slots & v->warm)];
+        return open_for(q, best, qos_grant_least_loaded(q, slots), out);
+    struct provider *p = &q->providers[qos_grant_least_loaded(q, slots & v->warm)];
     struct conn *c = container_of(p->idlers.next, struct conn, link);
     qos_conn_lease(q, c, op);
     return start(q, best, c, out);
@@ -316,11 +326,17 @@ static uint32_t reclaims(const struct qos *q, unsigned class)
     return set;
 }
 
-/* Readahead goes at most two deep in streaming: what a reader turns out to be blocked on must not find a
- * row of articles before it on every connection. */
+/** In streaming, nobody is blocked on it. */
+static bool is_ahead(unsigned class, enum urgency u)
+{
+    return class == TRAFFIC_STREAMING && u != URGENCY_DEMAND;
+}
+
+/* Readahead goes at most two deep in streaming, and the second no earlier than it must (follow.c): what a reader
+ * turns out to be blocked on must not find a row of articles before it on every connection. */
 static unsigned depth_most(unsigned class, enum urgency u)
 {
-    return class == TRAFFIC_STREAMING && u != URGENCY_DEMAND ? 2 : QOS_DEPTH;
+    return is_ahead(class, u) ? 2 : QOS_DEPTH;
 }
 
 static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TRAFFIC_CLASSES],
@@ -357,6 +373,8 @@ static bool pipeline_class(struct qos *q, unsigned class, const uint32_t want[TR
         for (uint32_t left = eligible & kept; left; left &= left - 1) {
             struct provider *p = &q->providers[__builtin_ctz(left)];
             unsigned m = shallowest(q, p, class, depth_most(class, f->urgency), pipelines);
+            if (m && is_ahead(class, f->urgency) && !qos_follow_may(q, p, class))
+                continue;
             if (m && (!n || m < n)) {
                 n = m;
                 best = f;

@@ -18,7 +18,9 @@
  * grant.c     the grant rule
  * carried.c   how much may be under way under a rate limit
  * warm.c      connections that are kept, or opened, for who is expected
+ * hedge.c     what is late, and is asked for a second time
  * cut.c       when a connection is closed under operations that nobody wants
+ * follow.c    when readahead is sent behind what flies on a connection
  * sched.c     the facts and the orders
  */
 #ifndef QOS_INTERNAL_H
@@ -36,6 +38,7 @@
 #define QOS_LANES     1024 /* live sets of excluded providers; beyond it lanes are coarser */
 #define QOS_URGENCIES 3
 #define QOS_ATTEMPTS  15 /* the counters have four bits */
+#define QOS_SAMPLES   64 /* bodies whose times are remembered, of each provider */
 
 enum op_state { OP_FREE, OP_WAITING, OP_FLYING, OP_ENDED };
 
@@ -47,15 +50,24 @@ struct op {
     struct flow *flow; /* while waiting */
     struct conn *conn; /* while in flight */
     qos_time since;    /* submitted */
+    qos_time sent_at;  /* while in flight … */
+    qos_time begun;    /* … when its answer began; 0: it has not, or nobody said so */
     uint64_t charge;   /* bytes its stream was charged for it when it was sent */
     uint64_t tries[2]; /* times each provider broke it off: four bits each */
     uint32_t not_here, spoilt, failed, too_old; /* providers */
     uint32_t shun; /* providers that broke it off: asked again when no other has a slot */
     uint32_t gen;
     enum op_state state;
-    enum qos_verdict verdict; /* once ended */
+    enum qos_verdict verdict; /* once ended; of a twin, what it will be if nothing better comes */
     bool cancelled;
     bool sent; /* at least once */
+
+    struct list blocked; /* q->blocked, while it flies and a reader is blocked on it */
+    uint64_t paid;       /* a twin: bytes its class was charged for the liberty */
+    unsigned first;      /* a twin: the provider that was asked before */
+    bool twin;           /* somebody is late, and this is the second of him */
+    bool told_late;      /* since it was sent, … */
+    bool hedged;         /* … and there is a twin of it since */
 };
 
 /** Whose turn it is: an open file or a job, within one class. Kept for a while when it has no operations. */
@@ -176,6 +188,13 @@ struct provider {
     struct list vain;             /* connections all of whose operations are cancelled */
     uint64_t pace_us, pace_bytes; /* what bodies took and brought, recent ones weighing more */
     qos_time open_us;             /* likewise what a connection took to open */
+    qos_time trip_us;             /* likewise what it took until an answer began */
+    bool trip_known;
+    uint64_t flow_us, flow_bytes; /* what bodies took once they could begin, and brought */
+
+    uint32_t times[QOS_SAMPLES]; /* what the last bodies took */
+    uint64_t ntimes;             /* in all */
+    qos_time late_us;            /* what takes longer is late; 0: it is not known yet */
 
     struct share shares[TRAFFIC_CLASSES];
     uint64_t opened;
@@ -196,11 +215,13 @@ struct class
     unsigned uncovered; /* how much waits, no connection being opened for it */
     qos_time claimed;   /* since when there are claims */
     uint64_t cut;
-    uint64_t granted;    /* the number, among all, of its last lease */
-    unsigned warm;       /* connections that are to be up for it … */
-    qos_time warm_until; /* … until then; 0: until told otherwise */
-    bool asked;          /* something was submitted in it … */
-    qos_time asked_at;   /* … at last then */
+    uint64_t granted;               /* the number, among all, of its last lease */
+    unsigned warm;                  /* connections that are to be up for it … */
+    qos_time warm_until;            /* … until then; 0: until told otherwise */
+    bool asked;                     /* something was submitted in it … */
+    qos_time asked_at;              /* … at last then */
+    int64_t hedge_bytes, hedge_ops; /* that may be asked for twice, in thousandths */
+    uint64_t hedged;
     uint64_t granted_guarantee, granted_burst;
     uint64_t ends[QOS_REJECTED + 1];
     uint64_t wait[QOS_HIST], reclaim[QOS_HIST];
@@ -233,6 +254,8 @@ struct qos {
     struct list ended;   /* operations whose END has not been fetched */
     struct list closing; /* connections whose CLOSE has not been fetched */
     struct list opening; /* that may be relied on, the first opened first */
+    struct list blocked; /* operations in flight that may become late */
+    struct list twins;   /* that have not been sent yet */
 
     struct op *ops;
     struct conn *conns;
@@ -375,6 +398,17 @@ void qos_cut_consider(struct qos *q, struct conn *c);
 /** Nothing more can be granted: close a connection that carries nothing of use, if that serves a claim. */
 bool qos_cut(struct qos *q);
 
+/* --- follow.c ---------------------------------------------------------------------------------- */
+
+/** The answer to `op`, which is in flight, begins. */
+void qos_follow_begun(struct qos *q, struct op *op);
+/** The body at the head of `c` has ended well, with so many bytes; it is still there. */
+void qos_follow_answered(struct qos *q, const struct conn *c, uint64_t bytes);
+/** May what nobody is blocked on join the lease of `class` at `p` that has carried one operation for longest? */
+bool qos_follow_may(const struct qos *q, const struct provider *p, unsigned class);
+/** When time lets another follow, after q->now. */
+qos_time qos_follow_wake(const struct qos *q);
+
 /* --- warm.c ------------------------------------------------------------------------------------ */
 
 void qos_warm_set(struct qos *q, enum traffic_class class, unsigned n, qos_time until);
@@ -401,6 +435,29 @@ void qos_bars_set(struct qos *q, bool drain);
 /** Nothing more can be granted now: who is below its guarantee, waits and has no slot claims from now on, and
  *  who has what it wanted claims no more. */
 void qos_claims_note(struct qos *q);
+
+/** Might the class have one more lease, now? */
+bool qos_grant_may_lease(const struct qos *q, enum traffic_class c);
+/** Of the providers in `set` (not empty). */
+unsigned qos_grant_least_loaded(const struct qos *q, uint32_t set);
+/** `op` is in no queue, `c` is idle and leased to its class. */
+void qos_grant_start(struct qos *q, struct op *op, struct conn *c, struct qos_order *out);
+
+/* --- hedge.c ----------------------------------------------------------------------------------- */
+
+/** A body took so long there. */
+void qos_hedge_answered(struct provider *p, qos_time us);
+/** A body of its class was brought; of a twin, too. */
+void qos_hedge_brought(struct qos *q, const struct op *op, uint64_t bytes);
+/** It was sent, or became more urgent. */
+void qos_hedge_watch(struct qos *q, struct op *op);
+/** Nothing can be granted: what is late, if a twin of it could be sent now. */
+bool qos_hedge_late(struct qos *q, struct qos_order *out);
+/** -EAGAIN: it has not been told to be late, or is over. -ENOSPC: a table is full. */
+int qos_hedge_new(struct qos *q, struct op *op, void *cookie, qos_op *out);
+/** Nothing can be granted: the first twin is sent, or, with no place for it any more, ends. */
+bool qos_hedge_start(struct qos *q, struct qos_order *out);
+qos_time qos_hedge_wake(const struct qos *q);
 
 /* --- stats.c ----------------------------------------------------------------------------------- */
 
@@ -434,6 +491,12 @@ qos_op qos_op_handle(const struct qos *q, const struct op *op);
 struct op *qos_op_find(struct qos *q, qos_op handle);
 /** -ENOSPC: a table is full. */
 int qos_op_new(struct qos *q, const struct qos_want *want, qos_op *out);
+/** In no queue yet. -ENOSPC: a table is full. */
+int qos_op_make(struct qos *q, const struct qos_want *want, struct op **out);
+/** One that waits leaves its queue. */
+void qos_op_withdraw(struct qos *q, struct op *op);
+/** The END of one that is over. False: there is none. */
+bool qos_op_end_next(struct qos *q, struct qos_order *out);
 /** It is over. It is neither queued nor in flight. */
 void qos_op_end(struct qos *q, struct op *op, enum qos_verdict verdict);
 /** It is to be sent (again), if there is still reason to: at the end of its queue, or at the head. */

@@ -16,6 +16,8 @@ void qos_ops_init(struct qos *q)
     heap_init(&q->deadlines, due_before);
     list_init(&q->ended);
     list_init(&q->free_ops);
+    list_init(&q->blocked);
+    list_init(&q->twins);
 }
 
 qos_op qos_op_handle(const struct qos *q, const struct op *op)
@@ -64,7 +66,9 @@ static bool has_nowhere_to_go(const struct qos *q, const struct op *op)
 
 void qos_op_wait(struct qos *q, struct op *op, bool head)
 {
-    if (op->cancelled || q->shut)
+    if (op->twin) /* one attempt is all that there is of it */
+        qos_op_end(q, op, op->cancelled || q->shut ? QOS_CANCELLED : op->verdict);
+    else if (op->cancelled || q->shut)
         qos_op_end(q, op, QOS_CANCELLED);
     else if (has_nowhere_to_go(q, op))
         qos_op_end(q, op, verdict_of(q, op));
@@ -95,7 +99,7 @@ static uint32_t too_old(const struct qos *q, const struct qos_want *w)
     return set;
 }
 
-int qos_op_new(struct qos *q, const struct qos_want *want, qos_op *out)
+int qos_op_make(struct qos *q, const struct qos_want *want, struct op **out)
 {
     if (list_is_empty(&q->free_ops) && q->ops_used == q->limits.ops)
         return -ENOSPC;
@@ -105,15 +109,49 @@ int qos_op_new(struct qos *q, const struct qos_want *want, qos_op *out)
     struct list *used = list_pop(&q->free_ops);
     struct op *op = used ? container_of(used, struct op, link) : &q->ops[q->ops_used++];
     uint32_t gen = op->gen + 1;
-    *op = (struct op){.want = *want, .stream = s, .since = q->now, .gen = gen};
-    q->classes[want->class].asked = true;
-    q->classes[want->class].asked_at = q->now;
+    *op = (struct op){.want = *want, .stream = s, .since = q->now, .gen = gen, .state = OP_WAITING};
     list_init(&op->link);
+    list_init(&op->blocked);
     op->too_old = too_old(q, want);
     qos_stream_get(s);
+    *out = op;
+    return 0;
+}
+
+int qos_op_new(struct qos *q, const struct qos_want *want, qos_op *out)
+{
+    struct op *op;
+    int r = qos_op_make(q, want, &op);
+    if (r)
+        return r;
+    q->classes[want->class].asked = true;
+    q->classes[want->class].asked_at = q->now;
     *out = qos_op_handle(q, op);
     qos_op_wait(q, op, false);
     return 0;
+}
+
+void qos_op_withdraw(struct qos *q, struct op *op)
+{
+    if (op->twin)
+        list_del(&op->link);
+    else
+        qos_queue_take(q, op);
+}
+
+bool qos_op_end_next(struct qos *q, struct qos_order *out)
+{
+    struct list *l = list_pop(&q->ended);
+    if (!l)
+        return false;
+    struct op *op = container_of(l, struct op, link);
+    *out = (struct qos_order){.kind = QOS_END,
+                              .op = qos_op_handle(q, op),
+                              .cookie = op->want.cookie,
+                              .verdict = op->verdict};
+    op->state = OP_FREE;
+    list_add(&q->free_ops, &op->link);
+    return true;
 }
 
 void qos_op_reconsider(struct qos *q, struct op *op)

@@ -55,6 +55,7 @@ struct qos_provider_config {
 struct qos_class_config {
     unsigned guaranteed, burst, weight; /* weight 0: guaranteed */
     unsigned per_stream;                /* leases one stream may hold; 0: no cap */
+    unsigned hedge; /* permille of what it brings that may be asked for twice; 0: none */
 };
 
 struct qos_config {
@@ -121,6 +122,14 @@ void qos_promote(struct qos *q, qos_time now, qos_op op, enum urgency u, qos_tim
  *  that the old one is gone). */
 void qos_cancel(struct qos *q, qos_time now, qos_op op);
 
+/** `late`, which a QOS_LATE order has just named, is asked for a second time: *twin is an operation of its own, with
+ *  the same want, no deadline, and a cookie of its own. It is sent at once to an idle connection, at another
+ *  provider if one is asked for such things, never behind anything; or, where none is free any more, it ends with
+ *  QOS_CANCELLED. It is never retried: its END says how its one attempt went (MISSING and CORRUPT: at that
+ *  provider). The two know nothing of each other: whoever has one of them cancels the other. 0; -EAGAIN: it is
+ *  over; -ENOSPC: a table is full. */
+int qos_hedge(struct qos *q, qos_time now, qos_op late, void *cookie, qos_op *twin);
+
 /** `class` is expected to ask for something: until `until` (0: until told otherwise) `n` connections, but no more
  *  than its guarantee, are to be up that it could have, its own leases counted, at the providers that would be
  *  asked first; 0: none. Missing ones are opened when nothing waits for what that takes, never above a
@@ -159,6 +168,11 @@ enum qos_outcome {
     QOS_NO_ROOM,  /* the asker refused it; not retried */
 };
 
+/** The answer to `op` begins to come in. It may be left out: it tells how far away a provider is, and how soon
+ *  what is in flight on a connection will be over. Where that is known, readahead is sent behind another operation
+ *  only when what remains of that one takes about a round trip. */
+void qos_op_begun(struct qos *q, qos_time now, qos_op op);
+
 /** The exchange of `op` on `conn` has ended; `bytes` is what it brought over the wire. Connections
  *  answer in the order of their STARTs. */
 void qos_op_done(struct qos *q, qos_time now, qos_op op, enum qos_outcome how, uint64_t bytes);
@@ -192,6 +206,8 @@ enum qos_order_kind {
     QOS_CLOSE, /* close `conn`, at once if anything is in flight: that is cancelled; answer with
                   qos_conn_gone() */
     QOS_END,   /* `op` is over; its handle is dead */
+    QOS_LATE, /* `op`, which a reader is blocked on, takes longer than its provider's answers do, and a
+                  connection is free: now qos_hedge() would send another. Once for each START. */
 };
 
 struct qos_order {
@@ -207,7 +223,7 @@ struct qos_order {
 bool qos_next(struct qos *q, qos_time now, struct qos_order *out);
 
 /** When to call qos_next() again without another fact: deadline, back-off, probe, linger, idle, a
- *  connection that is slow to open, a cut. UINT64_MAX: not before a fact. Rates have a time of their own:
+ *  connection that is slow to open, a cut, something late. UINT64_MAX: not before a fact. Rates have a time of their own:
  *  qos_rate_take(). */
 qos_time qos_wake(const struct qos *q);
 
@@ -231,8 +247,10 @@ struct qos_class_stats {
     uint64_t done, missing, corrupt, failed, timeout, cancelled; /* operations that ended so */
     uint64_t refused; /* connections opened for it, or taken from it, by a provider that says no */
     uint64_t broken;  /* answers to it that broke off, and 5xx answers */
-    uint64_t cut;     /* connections closed under operations of it that nobody wanted any more */
-    uint64_t bytes;   /* that answers brought */
+    uint64_t
+        hedged;   /* operations of it that are twins of late ones; counted among the others, too */
+    uint64_t cut; /* connections closed under operations of it that nobody wanted any more */
+    uint64_t bytes;          /* that answers brought */
     uint64_t wait[QOS_HIST]; /* of each operation sent: from submission to the first START */
     uint64_t
         reclaim[QOS_HIST]; /* of each lease granted below the guarantee: since the class claimed it,
@@ -278,7 +296,9 @@ enum qos_record_kind {
     QOS_RECORD_CANCEL,
     QOS_RECORD_READY,
     QOS_RECORD_GONE,
+    QOS_RECORD_BEGUN,
     QOS_RECORD_DONE,
+    QOS_RECORD_HEDGE,
     QOS_RECORD_RESIZE,
     QOS_RECORD_WARM,
     QOS_RECORD_SHUT,
@@ -304,6 +324,7 @@ struct qos_record {
         } promote;
         qos_op cancel;
         qos_conn ready;
+        qos_op begun;
         struct {
             qos_conn conn;
             enum qos_gone why;
@@ -315,6 +336,11 @@ struct qos_record {
             enum qos_outcome how;
             uint64_t bytes;
         } done;
+        struct {
+            qos_op late;
+            int result;
+            qos_op twin;
+        } hedge;
         struct {
             const struct qos_config *cfg;
             int result;

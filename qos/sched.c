@@ -1,6 +1,7 @@
 #include "qos/internal.h"
 
 #include <assert.h>
+#include <errno.h>
 
 /* --- the record --- */
 
@@ -43,7 +44,7 @@ void qos_promote(struct qos *q, qos_time now, qos_op handle, enum urgency u, qos
     record(q, now,
            (struct qos_record){.kind = QOS_RECORD_PROMOTE, .promote = {handle, u, deadline}});
     struct op *op = qos_op_find(q, handle);
-    if (!op)
+    if (!op || (op->twin && op->state == OP_WAITING))
         return;
     bool waits = op->state == OP_WAITING, moves = u < op->want.urgency;
     if (deadline && deadline != op->want.deadline) {
@@ -60,6 +61,8 @@ void qos_promote(struct qos *q, qos_time now, qos_op handle, enum urgency u, qos
     op->want.urgency = u;
     if (waits)
         qos_queue_put(q, op, false);
+    else
+        qos_hedge_watch(q, op);
 }
 
 void qos_cancel(struct qos *q, qos_time now, qos_op handle)
@@ -73,8 +76,18 @@ void qos_cancel(struct qos *q, qos_time now, qos_op handle)
         qos_conn_unwant(q, op->conn, op);
         return;
     }
-    qos_queue_take(q, op);
+    qos_op_withdraw(q, op);
     qos_op_end(q, op, QOS_CANCELLED);
+}
+
+int qos_hedge(struct qos *q, qos_time now, qos_op late, void *cookie, qos_op *twin)
+{
+    fact(q, now);
+    *twin = 0;
+    struct op *op = qos_op_find(q, late);
+    int r = op ? qos_hedge_new(q, op, cookie, twin) : -EAGAIN;
+    record(q, now, (struct qos_record){.kind = QOS_RECORD_HEDGE, .hedge = {late, r, *twin}});
+    return r;
 }
 
 void qos_warm(struct qos *q, qos_time now, enum traffic_class class, unsigned n, qos_time until)
@@ -171,10 +184,12 @@ static void op_answered(struct qos *q, struct op *op, unsigned provider, enum qo
     case QOS_NOT_HERE:
         share->not_here++;
         op->not_here |= 1u << provider;
+        op->verdict = QOS_MISSING;
         break;
     case QOS_SPOILT:
         share->spoilt++;
         op->spoilt |= 1u << provider;
+        op->verdict = QOS_CORRUPT;
         break;
     case QOS_DECLINED:
         share->broken++;
@@ -182,6 +197,15 @@ static void op_answered(struct qos *q, struct op *op, unsigned provider, enum qo
         break;
     }
     qos_op_wait(q, op, true);
+}
+
+void qos_op_begun(struct qos *q, qos_time now, qos_op handle)
+{
+    fact(q, now);
+    record(q, now, (struct qos_record){.kind = QOS_RECORD_BEGUN, .begun = handle});
+    struct op *op = qos_op_find(q, handle);
+    if (op && op->state == OP_FLYING)
+        qos_follow_begun(q, op);
 }
 
 void qos_op_done(struct qos *q, qos_time now, qos_op handle, enum qos_outcome how, uint64_t bytes)
@@ -198,6 +222,9 @@ void qos_op_done(struct qos *q, qos_time now, qos_op handle, enum qos_outcome ho
     if (how == QOS_OK && op->want.verb == SEGMENT_BODY) {
         qos_hist_add(p->answer, q->now - c->head);
         qos_cut_answered(p, q->now - c->head, bytes);
+        qos_follow_answered(q, c, bytes);
+        qos_hedge_answered(p, q->now - c->head);
+        qos_hedge_brought(q, op, bytes);
     }
     c->head = q->now;
     qos_conn_brought(q, op, bytes);
@@ -229,7 +256,7 @@ void qos_shut(struct qos *q, qos_time now)
             qos_conn_unwant(q, op->conn, op);
         if (op->state != OP_WAITING)
             continue;
-        qos_queue_take(q, op);
+        qos_op_withdraw(q, op);
         qos_op_end(q, op, QOS_CANCELLED);
     }
     for (unsigned i = 0; i < q->limits.conns; i++) {
@@ -240,21 +267,6 @@ void qos_shut(struct qos *q, qos_time now)
 }
 
 /* --- orders --- */
-
-static bool end_next(struct qos *q, struct qos_order *out)
-{
-    struct list *l = list_pop(&q->ended);
-    if (!l)
-        return false;
-    struct op *op = container_of(l, struct op, link);
-    *out = (struct qos_order){.kind = QOS_END,
-                              .op = qos_op_handle(q, op),
-                              .cookie = op->want.cookie,
-                              .verdict = op->verdict};
-    op->state = OP_FREE;
-    list_add(&q->free_ops, &op->link);
-    return true;
-}
 
 static bool close_next(struct qos *q, struct qos_order *out)
 {
@@ -269,7 +281,7 @@ static bool close_next(struct qos *q, struct qos_order *out)
 
 static bool grant_cut_or_warm(struct qos *q, struct qos_order *out)
 {
-    if (qos_grant(q, out))
+    if (qos_grant(q, out) || qos_hedge_start(q, out) || qos_hedge_late(q, out))
         return true;
     qos_claims_note(q);
     return (qos_cut(q) && close_next(q, out)) || qos_warm_open(q, out);
@@ -281,7 +293,7 @@ bool qos_next(struct qos *q, qos_time now, struct qos_order *out)
         q->now = now;
     qos_deadlines_pass(q);
     qos_conns_age(q);
-    if (end_next(q, out) || close_next(q, out) || (!q->shut && grant_cut_or_warm(q, out))) {
+    if (qos_op_end_next(q, out) || close_next(q, out) || (!q->shut && grant_cut_or_warm(q, out))) {
         record(q, now, (struct qos_record){.kind = QOS_RECORD_ORDER, .order = out});
         return true;
     }
@@ -302,8 +314,10 @@ qos_time qos_wake(const struct qos *q)
         at = container_of(q->deadlines.top, struct op, due)->want.deadline;
     if (q->cut_at < at)
         at = q->cut_at;
-    qos_time warm = qos_warm_wake(q);
+    qos_time warm = qos_warm_wake(q), follow = qos_follow_wake(q), hedge = qos_hedge_wake(q);
+    at = hedge < at ? hedge : at;
     at = warm < at ? warm : at;
+    at = follow < at ? follow : at;
     for (unsigned i = 0; i < q->cfg.nproviders; i++) {
         qos_time t = qos_provider_wake(q, &q->providers[i]);
         at = t < at ? t : at;

@@ -24,6 +24,7 @@ static void class_stats(const struct class *k, struct qos_class_stats *out)
         .granted_guarantee = k->granted_guarantee,
         .granted_burst = k->granted_burst,
         .cut = k->cut,
+        .hedged = k->hedged,
         .done = k->ends[QOS_DONE],
         .missing = k->ends[QOS_MISSING],
         .corrupt = k->ends[QOS_CORRUPT],

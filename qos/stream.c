@@ -106,10 +106,25 @@ void qos_stream_refused(struct qos_stream *s, unsigned run, uint64_t from)
         r->ahead = from > r->next ? from : r->next;
 }
 
+/* Does its reader look about rather than read? */
+static bool is_suspect(const struct qos_stream *s)
+{
+    return s->wary || s->jumps >= JUMPS_MOST;
+}
+
+/* So much was asked for ahead, and will not be read. */
+static void give_up(struct qos_stream *s, uint64_t bytes)
+{
+    if (is_suspect(s))
+        s->vain = plus(s->vain, bytes);
+}
+
 /* Withdraw what `r` holds. */
-static bool run_leave(struct qos_run *r)
+static bool run_leave(struct qos_stream *s, struct qos_run *r)
 {
     bool held = r->bytes && r->ahead > r->next;
+    if (held)
+        give_up(s, r->ahead - r->next);
     r->ahead = r->next;
     r->window = 0;
     return held;
@@ -151,7 +166,7 @@ static struct qos_run *run_begin(struct qos_stream *s, uint64_t off, bool *left)
 {
     struct qos_run *oldest = &s->runs[0];
     for (unsigned k = 0; k < QOS_STREAM_RUNS; k++) {
-        *left |= run_leave(&s->runs[k]);
+        *left |= run_leave(s, &s->runs[k]);
         if (oldest->bytes && (!s->runs[k].bytes || s->runs[k].turn < oldest->turn))
             oldest = &s->runs[k];
     }
@@ -162,12 +177,13 @@ static struct qos_run *run_begin(struct qos_stream *s, uint64_t off, bool *left)
 }
 
 /* What a read of [off, end) does to its run. True: it holds less, for it has skipped some of it. */
-static bool run_read(struct qos_run *r, uint64_t off, uint64_t end)
+static bool run_read(struct qos_stream *s, struct qos_run *r, uint64_t off, uint64_t end)
 {
     bool skipped = false;
     r->reads++;
     if (r->bytes && off > plus(r->next, OVERTAKING)) {
         skipped = r->ahead > r->next;
+        give_up(s, least(r->ahead, off) - r->next);
         r->begin = off;
         r->bytes /= 2; /* who only skips on and on is not read ahead of for long */
     }
@@ -202,7 +218,7 @@ static void rate_take(struct qos_stream *s, uint64_t now_us, uint64_t len)
 
 static bool run_is_proven(const struct qos_stream *s, const struct qos_run *r)
 {
-    uint64_t enough = s->wary || s->jumps >= JUMPS_MOST ? PROVEN_WARILY : PROVEN;
+    uint64_t enough = is_suspect(s) ? PROVEN_WARILY : PROVEN;
     if (!s->wary && s->jumps > JUMPS_FREE && s->jumps < JUMPS_MOST)
         enough <<= s->jumps - JUMPS_FREE;
     return r->reads >= 2 && r->bytes >= enough && r->bytes >= (r->next - r->begin) / 2;
@@ -239,7 +255,10 @@ static void window_set(struct qos_stream *s, struct qos_run *r)
 static void window_ask(const struct qos_stream *s, const struct qos_run *r, struct qos_ahead *out)
 {
     uint64_t others = qos_stream_ahead(s) - (r->ahead - r->next);
-    uint64_t until = plus(r->next, least(r->window, minus(s->most, others)));
+    uint64_t room = least(r->window, minus(s->most, others));
+    if (is_suspect(s))
+        room = least(room, minus(plus(QOS_STREAM_VAIN, s->total), plus(s->vain, others)));
+    uint64_t until = plus(r->next, room);
     out->from = out->to = r->ahead;
     if (until > s->size)
         until = s->size;
@@ -255,7 +274,7 @@ static bool runs_forget(struct qos_stream *s, const struct qos_run *but)
     for (unsigned k = 0; k < QOS_STREAM_RUNS; k++) {
         struct qos_run *r = &s->runs[k];
         if (r != but && r->bytes && s->total - r->total > LEFT)
-            left |= run_leave(r);
+            left |= run_leave(s, r);
     }
     return left;
 }
@@ -271,7 +290,7 @@ void qos_stream_read(struct qos_stream *s, uint64_t now_us, uint64_t off, uint64
     struct qos_run *r = run_find(s, off, end);
     if (!r)
         r = run_begin(s, off, &out->withdraw);
-    out->withdraw |= run_read(r, off, end);
+    out->withdraw |= run_read(s, r, off, end);
     r->turn = ++s->reads;
     s->total = plus(s->total, len);
     r->total = s->total;
@@ -281,7 +300,7 @@ void qos_stream_read(struct qos_stream *s, uint64_t now_us, uint64_t off, uint64
     out->run = (unsigned)(r - s->runs);
     window_set(s, r);
     if (!r->window)
-        out->withdraw |= run_leave(r);
+        out->withdraw |= run_leave(s, r);
     window_ask(s, r, out);
 }
 

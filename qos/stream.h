@@ -12,6 +12,8 @@
  *           its window, until the connections are full.
  * Held      What was asked for ahead and has not been read yet. Never more than `most` over all runs, and
  *           never the same byte twice for one run unless it was withdrawn meanwhile.
+ * Budget    Of a stream that looks like a scan (wary, or many jumps in a row) what was asked for ahead and is not
+ *           read is counted. Over all its life that is never more than QOS_STREAM_VAIN and what it has read.
  * Jumps     A read that belongs to no run begins one, and what the others hold is withdrawn; one that is read on
  *           asks again. A skip forward of a few megabytes keeps its run, the window and what lies in front.
  * Units     Bytes of the file; microseconds.
@@ -24,6 +26,7 @@
 #include <stdint.h>
 
 #define QOS_STREAM_RUNS 4u
+#define QOS_STREAM_VAIN (UINT64_C(8) << 20)
 
 struct qos_run {
     uint64_t begin;  /* where it began, or has skipped to */
@@ -50,6 +53,7 @@ struct qos_stream {
     uint64_t reads, total; /* so far: reads, and their bytes */
     uint64_t rate_bps;     /* bytes a second, pauses left out; 0: not known yet */
     uint64_t seen_us, spell_us, spell_bytes;
+    uint64_t vain;  /* bytes asked for ahead and given up unread while it looked like a scan */
     unsigned jumps; /* in a row, without having read on from where they went */
 };
 

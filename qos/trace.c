@@ -2,6 +2,7 @@
 
 #include "qos/trace_words.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* Records are written with the pool's lock held, several for each article: hence no printf. What does not
@@ -83,6 +84,7 @@ static void put_config(struct pen *p, const struct qos_config *c)
         put_field(p, "/", k->burst);
         put_field(p, "/", k->weight);
         put_field(p, "/", k->per_stream);
+        put_field_set(p, "/", k->hedge);
     }
     for (unsigned i = 0; i < c->nproviders; i++) {
         const struct qos_provider_config *v = &c->providers[i];
@@ -114,13 +116,15 @@ static void put_order(struct pen *p, const struct qos_order *o)
 {
     put(p, " > ");
     put(p, qos_trace_order[o->kind]);
-    if (o->kind == QOS_START || o->kind == QOS_END)
+    if (o->kind == QOS_START || o->kind == QOS_END || o->kind == QOS_LATE)
         put_handle(p, " o", o->op);
     if (o->kind == QOS_END) {
         put(p, " ");
         put(p, qos_trace_verdict[o->verdict]);
         return;
     }
+    if (o->kind == QOS_LATE)
+        return;
     put_handle(p, " c", o->conn);
     put_field(p, " p", o->provider);
 }
@@ -155,11 +159,21 @@ static void put_record(struct pen *p, const struct qos_record *r)
         put(p, r->gone.seen ? " seen" : " unseen");
         put_field(p, " dice=", r->gone.dice);
         return;
+    case QOS_RECORD_BEGUN:
+        put_handle(p, " begun o", r->begun);
+        return;
     case QOS_RECORD_DONE:
         put_handle(p, " done o", r->done.op);
         put(p, " ");
         put(p, qos_trace_outcome[r->done.how]);
         put_field(p, " bytes=", r->done.bytes);
+        return;
+    case QOS_RECORD_HEDGE:
+        put_handle(p, " hedge o", r->hedge.late);
+        if (r->hedge.result)
+            put(p, r->hedge.result == -ENOSPC ? " full" : " over");
+        else
+            put_handle(p, " o", r->hedge.twin);
         return;
     case QOS_RECORD_RESIZE:
         put(p, r->resize.result ? " resize refused" : " resize ok");
@@ -202,7 +216,7 @@ size_t qos_trace_head(char *buf, const struct qos_limits *limits, const struct q
         "\n"
         "# us since the clock, then a fact, or an order: > ...; the last one of a moment: .\n"
         "# oSLOT.GENERATION is an operation, cSLOT.GENERATION a connection, pN a provider.\n"
-        "# A class is guaranteed/burst/weight/per_stream, a provider\n"
+        "# A class is guaranteed/burst/weight/per_stream, and /hedge where there is one, a provider\n"
         "# connections/tier/weight/pipelining/retention_us/rate_bps; 0 where it was not set.\n");
     put_field(&p, "limits ops=", limits->ops);
     put_field(&p, " conns=", limits->conns);

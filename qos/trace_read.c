@@ -146,6 +146,7 @@ static void config(struct scan *s, struct qos_config *c)
         c->classes[i].burst = narrow(s, "/");
         c->classes[i].weight = narrow(s, "/");
         c->classes[i].per_stream = narrow(s, "/");
+        c->classes[i].hedge = take(s, "/") ? (unsigned)number(s, 1, UINT_MAX) : 0;
     }
     for (unsigned i = 0; i < QOS_PROVIDERS && !s->bad && s->at < s->end; i++) {
         struct qos_provider_config *p = &c->providers[c->nproviders++];
@@ -182,12 +183,14 @@ static void order(struct scan *s, struct qos_order *o)
 {
     *o = (struct qos_order){0};
     o->kind = (enum qos_order_kind)choice(s, qos_trace_order, "an order");
-    if (o->kind == QOS_START || o->kind == QOS_END)
+    if (o->kind == QOS_START || o->kind == QOS_END || o->kind == QOS_LATE)
         o->op = handle(s, " o");
     if (o->kind == QOS_END) {
         o->verdict = (enum qos_verdict)choice(s, qos_trace_verdict, "a verdict");
         return;
     }
+    if (o->kind == QOS_LATE)
+        return;
     o->conn = handle(s, " c");
     o->provider = (unsigned)field(s, " p", QOS_PROVIDERS - 1);
 }
@@ -217,11 +220,23 @@ static void record(struct scan *s, struct qos_record *r)
         if (!r->gone.seen)
             want(s, " unseen");
         r->gone.dice = (uint32_t)field(s, " dice=", UINT32_MAX);
+    } else if (take(s, " begun")) {
+        r->kind = QOS_RECORD_BEGUN;
+        r->begun = handle(s, " o");
     } else if (take(s, " done")) {
         r->kind = QOS_RECORD_DONE;
         r->done.op = handle(s, " o");
         r->done.how = (enum qos_outcome)choice(s, qos_trace_outcome, "an outcome");
         r->done.bytes = field(s, " bytes=", UINT64_MAX);
+    } else if (take(s, " hedge")) {
+        r->kind = QOS_RECORD_HEDGE;
+        r->hedge.late = handle(s, " o");
+        if (take(s, " full"))
+            r->hedge.result = -ENOSPC;
+        else if (take(s, " over"))
+            r->hedge.result = -EAGAIN;
+        else
+            r->hedge.twin = handle(s, " o");
     } else if (take(s, " resize")) {
         r->kind = QOS_RECORD_RESIZE;
         r->resize.result = take(s, " refused") ? -EINVAL : 0;
@@ -360,6 +375,8 @@ static bool order_is(const struct qos_order *a, const struct qos_order *b)
         return a->conn == b->conn && a->provider == b->provider;
     case QOS_START:
         return a->conn == b->conn && a->provider == b->provider && a->op == b->op;
+    case QOS_LATE:
+        return a->op == b->op;
     case QOS_END:
         return a->op == b->op && a->verdict == b->verdict;
     }
@@ -386,9 +403,15 @@ bool qos_trace_feed(struct qos *q, const struct qos_record *r, struct qos_record
     case QOS_RECORD_GONE:
         qos_conn_gone(q, r->now, r->gone.conn, r->gone.why, r->gone.seen, r->gone.dice);
         return true;
+    case QOS_RECORD_BEGUN:
+        qos_op_begun(q, r->now, r->begun);
+        return true;
     case QOS_RECORD_DONE:
         qos_op_done(q, r->now, r->done.op, r->done.how, r->done.bytes);
         return true;
+    case QOS_RECORD_HEDGE:
+        got->hedge.result = qos_hedge(q, r->now, r->hedge.late, NULL, &got->hedge.twin);
+        return got->hedge.result == r->hedge.result && got->hedge.twin == r->hedge.twin;
     case QOS_RECORD_RESIZE:
         got->resize.result = qos_resize(q, r->now, r->resize.cfg);
         return got->resize.result == r->resize.result;

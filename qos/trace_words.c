@@ -24,7 +24,8 @@ const char *const qos_trace_outcome[] = {[QOS_OK] = "ok",           [QOS_NOT_HER
                                          [QOS_NO_ROOM] = "no-room", NULL};
 
 const char *const qos_trace_order[] = {
-    [QOS_OPEN] = "open", [QOS_START] = "start", [QOS_CLOSE] = "close", [QOS_END] = "end", NULL};
+    [QOS_OPEN] = "open", [QOS_START] = "start", [QOS_CLOSE] = "close",
+    [QOS_END] = "end",   [QOS_LATE] = "late",   NULL};
 
 const char *const qos_trace_verdict[] = {[QOS_DONE] = "done",         [QOS_MISSING] = "missing",
                                          [QOS_CORRUPT] = "corrupt",   [QOS_FAILED] = "failed",

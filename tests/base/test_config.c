@@ -48,7 +48,7 @@ START_TEST(one_provider_with_a_host_is_enough)
     ck_assert_int_eq((int)c->mount.uid, -1);
     ck_assert_uint_eq(c->mount.umask, 022);
     ck_assert_uint_eq(c->mount.read_timeout_s, 60);
-    ck_assert(c->mount.default_permissions);
+    ck_assert(c->mount.default_permissions && c->mount.early);
     ck_assert_uint_eq(c->mount.readahead, 128u << 20);
     ck_assert_str_eq(c->mount.scanners, "default");
     ck_assert_uint_eq(c->timeouts.connect_s, 10);

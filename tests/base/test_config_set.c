@@ -131,6 +131,7 @@ static const struct line lines[] = {
     {"class streaming", "class.streaming", "burst", {"100%", "60%", "9"}},
     {"class streaming", "class.streaming", "weight", {"4", "1", "1000000"}},
     {"class streaming", "class.streaming", "per_stream", {"0", "5", "2"}},
+    {"class streaming", "class.streaming", "hedge", {"3%", "0", "10%"}},
     {"class queue", "class.queue", "guaranteed", {"30%", "30", "1"}},
     {"class queue", "class.queue", "burst", {"100%", "35", "50%"}},
     {"class health", "class.health", "guaranteed", {"10%", "5", "0%"}},

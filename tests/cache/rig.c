@@ -31,17 +31,29 @@ static int check(struct cache_file *cf, uint32_t i, const struct segment_info *i
     return 0;
 }
 
-static void disowned(struct cache_file *cf, uint32_t i, const struct segment_info *info, bool lied)
+static void disowned(struct cache_file *cf, uint32_t i, uint64_t begin, uint64_t end, bool lied)
+{
+    struct rig_file *f = container_of(cf, struct rig_file, file);
+    uint64_t from = (uint64_t)i * f->part_size;
+
+    if (begin < end && (begin != from || end >= from + f->part_size))
+        abort();
+    atomic_store(&f->taken_back, end - begin);
+    atomic_fetch_add(lied ? &f->lied : &f->unproven, 1);
+}
+
+static void proven(struct cache_file *cf, uint32_t i, const struct segment_info *info)
 {
     struct rig_file *f = container_of(cf, struct rig_file, file);
 
     if (info->begin != (uint64_t)i * f->part_size)
         abort();
-    atomic_fetch_add(lied ? &f->lied : &f->unproven, 1);
+    atomic_store(&f->proven_size, info->file_size);
+    atomic_fetch_add(&f->proven, 1);
 }
 
 static const struct cache_file_ops file_ops = {
-    .describe = describe, .check = check, .disowned = disowned};
+    .describe = describe, .check = check, .disowned = disowned, .proven = proven};
 
 void rig_file_init(struct rig_file *f, uint64_t id, uint32_t n, uint32_t part_size)
 {
@@ -125,7 +137,7 @@ bool rig_early_is_right(const struct rig_read *r, unsigned k)
 
     if (w->result != SEGMENT_DONE || !w->block || w->info.len != r->file->part_size ||
         w->info.begin != off || w->there > w->info.len ||
-        (w->there < w->early && w->there < w->info.len))
+        (!w->header && w->there < w->early && w->there < w->info.len))
         return false;
     n = cache_block_iov(w->block, 0, w->there, iov, 64);
     for (unsigned j = 0; j < n; j++) {

@@ -25,6 +25,53 @@ START_TEST(a_reader_promotes_what_was_asked_ahead)
 }
 END_TEST
 
+/* It only looks around and has five seconds; what it joined is expected to be read by another. */
+START_TEST(readahead_outlives_the_deadline_of_who_joined_it)
+{
+    struct rig_read scanner, player;
+
+    ck_assert_int_eq(ahead(&file, 1, 1), CACHE_AHEAD_STARTED);
+    rig_read_init(&scanner, cache, &file, 1, 1);
+    scanner.read.deadline_us = 500;
+    ck_assert_int_eq(rig_read_start(&scanner), CACHE_PENDING);
+    ck_assert_uint_eq(scripted_source_look(source, fetch_of(&file, 1)).deadline_us, 500);
+    end_with(&file, 1, SEGMENT_TIMEOUT);
+    expect_runs(&scanner, 1);
+    ck_assert_int_eq(scanner.wants[0].result, SEGMENT_TIMEOUT);
+    finish(&scanner);
+    ck_assert_uint_eq(fetch_of(&file, 1)->want.deadline_us, 0);
+    ck_assert_int_eq(fetch_of(&file, 1)->want.urgency, URGENCY_READAHEAD);
+    start(&player, &file, 1, 1, CACHE_PENDING);
+    play(&file, 1, SEGMENT_DONE);
+    ck_assert(rig_read_is_right(&player));
+    finish(&player);
+}
+END_TEST
+
+START_TEST(readahead_outlives_a_reader_that_has_gone_and_who_comes_next_has_his_own_time)
+{
+    struct rig_read scanner, player;
+
+    ck_assert_int_eq(ahead(&file, 1, 1), CACHE_AHEAD_STARTED);
+    rig_read_init(&scanner, cache, &file, 1, 1);
+    scanner.read.deadline_us = 500;
+    ck_assert_int_eq(rig_read_start(&scanner), CACHE_PENDING);
+    ck_assert(cache_read_cancel(cache, &scanner.read));
+    rig_read_init(&player, cache, &file, 1, 1);
+    player.read.deadline_us = 900;
+    ck_assert_int_eq(rig_read_start(&player), CACHE_PENDING);
+    end_with(&file, 1, SEGMENT_TIMEOUT);
+    expect_runs(&player, 0);
+    ck_assert_uint_eq(fetch_of(&file, 1)->want.deadline_us, 900);
+    end_with(&file, 1, SEGMENT_TIMEOUT);
+    ck_assert_int_eq(player.wants[0].result, SEGMENT_TIMEOUT);
+    finish(&player);
+    ck_assert_uint_eq(fetch_of(&file, 1)->want.deadline_us, 0);
+    end_with(&file, 1, SEGMENT_TIMEOUT); /* of its own: nobody can be asked */
+    expect_fetches(0);
+}
+END_TEST
+
 START_TEST(readahead_does_not_push_out_what_readahead_brought)
 {
     uint32_t i = 0;
@@ -207,6 +254,8 @@ int main(void)
 {
     const TTest *const tests[] = {
         a_reader_promotes_what_was_asked_ahead,
+        readahead_outlives_the_deadline_of_who_joined_it,
+        readahead_outlives_a_reader_that_has_gone_and_who_comes_next_has_his_own_time,
         readahead_does_not_push_out_what_readahead_brought,
         readahead_under_way_leaves_room_for_a_read,
         a_read_may_push_out_what_readahead_brought,

@@ -216,6 +216,78 @@ START_TEST(what_nobody_can_prove_is_told)
 }
 END_TEST
 
+START_TEST(what_was_answered_is_proven_after_the_deadline_of_who_was)
+{
+    struct rig_read r;
+
+    rig_read_init(&r, cache, &file, 2, 1);
+    r.wants[0].early = EARLY;
+    r.read.deadline_us = 500;
+    ck_assert_int_eq(rig_read_start(&r), CACHE_PENDING);
+    struct segment_fetch *f = begin(2);
+    scripted_source_bring(source, f, EARLY);
+    finish(&r);
+    scripted_source_end(source, f, SEGMENT_TIMEOUT);
+    ck_assert_uint_eq(fetch_of(&file, 2)->want.deadline_us, 0);
+    play(&file, 2, SEGMENT_DONE);
+    expect_disowned(0, 0);
+    ck_assert_uint_eq(atomic_load(&file.proven), 1);
+}
+END_TEST
+
+/* Nobody was given a byte, so none of them can have been wrong. */
+START_TEST(a_header_that_was_quoted_is_proven_or_taken_back_and_spoils_nothing)
+{
+    struct segment_info lie = {.file_size = 12345678, .begin = 2 * PART, .len = PART, .part = 3};
+    struct rig_read r;
+
+    for (unsigned k = 0; k < 2; k++) {
+        rig_read_init(&r, cache, &file, 2, 1);
+        r.wants[0].early = 1;
+        r.wants[0].header = true;
+        ck_assert_int_eq(rig_read_start(&r), CACHE_PENDING);
+        struct segment_fetch *f = under_way(2);
+        ck_assert_int_eq(scripted_source_begin(source, f, &lie), 0);
+        scripted_source_spoil(source, f, true);
+        scripted_source_bring(source, f, 1);
+        expect_runs(&r, 1);
+        ck_assert_uint_eq(r.wants[0].there, 0);
+        ck_assert_uint_eq(r.wants[0].info.file_size, lie.file_size);
+        finish(&r);
+        scripted_source_spoil(source, f, false);
+        if (k == 0) {
+            scripted_source_end(source, f, SEGMENT_FAILED);
+            expect_disowned(1, 0);
+            ck_assert_uint_eq(atomic_load(&file.taken_back), 0);
+        }
+    }
+    play(&file, 2, SEGMENT_DONE);
+    expect_disowned(1, 0);
+    ck_assert_uint_eq(atomic_load(&file.proven_size), (uint64_t)file.n * PART);
+    start(&r, &file, 2, 1, CACHE_READY);
+    ck_assert(rig_read_is_right(&r));
+    finish(&r);
+}
+END_TEST
+
+START_TEST(only_what_was_answered_is_disowned)
+{
+    struct rig_read a, b;
+
+    start_early(&a, 2, EARLY, CACHE_PENDING);
+    start_early(&b, 2, EARLY + 5, CACHE_PENDING);
+    struct segment_fetch *f = begin(2);
+    scripted_source_bring(source, f, EARLY + 4);
+    finish(&a);
+    begin(2);
+    scripted_source_bring(source, f, EARLY + 5);
+    finish(&b);
+    scripted_source_end(source, f, SEGMENT_FAILED);
+    expect_disowned(1, 0);
+    ck_assert_uint_eq(atomic_load(&file.taken_back), EARLY + 5);
+}
+END_TEST
+
 /* The reply may still be on its way to the kernel when the connection breaks. */
 START_TEST(an_attempt_never_writes_over_what_is_being_read)
 {
@@ -286,6 +358,9 @@ int main(void)
         bytes_beyond_what_was_answered_may_differ,
         the_second_of_three_attempts_is_held_against_the_first,
         what_nobody_can_prove_is_told,
+        what_was_answered_is_proven_after_the_deadline_of_who_was,
+        a_header_that_was_quoted_is_proven_or_taken_back_and_spoils_nothing,
+        only_what_was_answered_is_disowned,
         an_attempt_never_writes_over_what_is_being_read,
         a_read_that_was_answered_early_in_part_can_be_cancelled,
         a_dropped_segment_is_not_answered_from,

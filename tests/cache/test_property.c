@@ -102,6 +102,9 @@ static void step_start(struct history *h, unsigned k)
     r->read.deadline_us = roll(h, 2) ? now_us + roll(h, 1000) + 1 : 0;
     for (unsigned j = 0; j < n; j++)
         r->wants[j].early = roll(h, 2) ? roll(h, r->file->part_size + 2) : 0;
+    r->wants[0].header = roll(h, 4) == 0;
+    if (r->wants[0].header)
+        r->wants[0].early = 1;
     switch (rig_read_start(r)) {
     case CACHE_READY:
         h->life[k] = HELD;

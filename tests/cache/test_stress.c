@@ -68,6 +68,9 @@ static void read_some(struct worker *w, struct rig_file *f)
     r.read.deadline_us = roll(w, 2) ? 1 + roll(w, 1000) : 0;
     for (unsigned k = 0; k < n; k++)
         r.wants[k].early = roll(w, 2) ? roll(w, f->part_size + 2) : 0;
+    r.wants[0].header = roll(w, 4) == 0;
+    if (r.wants[0].header)
+        r.wants[0].early = 1;
     switch (rig_read_start(&r)) {
     case CACHE_TOO_BIG:
         return;

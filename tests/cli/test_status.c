@@ -222,6 +222,9 @@ START_TEST(a_providers_state_is_in_words)
            "  down, tried again in 4 s\n");
     expect("{\"providers\":{\"a\":{\"limit\":5,\"down\":true,\"retry_in_s\":null}}}",
            "  down, tried again when needed\n");
+    expect(
+        "{\"providers\":{\"a\":{\"limit\":5,\"down\":true,\"reason\":\"502 \\u001b too many\"}}}",
+        "\n  a is down: 502 \\x1b too many\n");
     expect("{\"providers\":{\"a\":{\"sockets\":2,\"gone\":true}}}", "  taken out\n");
 }
 END_TEST

@@ -1,4 +1,5 @@
 /* The mount, from the outside: reads that are answered before the article they need has ended. */
+#include "fs/internal.h"
 #include "tests/fs/mounted.h"
 #include "tests/lib/scripted_article.h"
 
@@ -6,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #define SEED 1 /* of one.bin */
@@ -84,12 +86,66 @@ START_TEST(wrong_bytes_leave_the_kernels_cache_and_are_errors_from_then_on)
 }
 END_TEST
 
+/* --- the end of a mount ------------------------------------------------------------------------ */
+
+#define HURRIERS 6
+
+static atomic_uint hurried;
+
+/* Reads page after page until there is no mount any more. Most of these requests nobody takes when the workers end. */
+static void *hurry_main(void *arg)
+{
+    int fd = *(const int *)arg;
+    char byte;
+    for (off_t off = 0;; off = (off + 1237 * 4096) % 2400000) {
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        if (pread(fd, &byte, 1, off) < 0 && errno != EIO && errno != EINTR)
+            return NULL;
+        atomic_fetch_add(&hurried, 1);
+    }
+}
+
+/* The kernel takes pages back one after the other, and waits for each that is being read. */
+static void stop_while_disowning(bool from_outside)
+{
+    pthread_t threads[HURRIERS];
+    up();
+    int fd = open_file("one.bin");
+    struct fs *fs = rig_fs(rig);
+    struct fs_file *f = rig_node(rig, "one.bin")->file;
+    for (unsigned k = 0; k < HURRIERS; k++)
+        ck_assert_int_eq(pthread_create(&threads[k], NULL, hurry_main, &fd), 0);
+    for (unsigned k = 0, from = atomic_load(&hurried); k < 20000; k++) {
+        fs_disown_add(&fs->disown, f, 0, 2400000);
+        if (atomic_load(&hurried) > from + 300)
+            break;
+        sched_yield();
+    }
+    if (from_outside)
+        ck_assert(detach(true));
+    fs_disown_add(&fs->disown, f, 0, 2400000);
+    fs_stop(fs);
+    gone();
+    for (unsigned k = 0; k < HURRIERS; k++)
+        pthread_join(threads[k], NULL);
+    close(fd);
+}
+
+START_TEST(a_mount_ends_while_the_kernel_takes_pages_back_that_are_being_read)
+{
+    for (unsigned k = 0; k < 8; k++)
+        stop_while_disowning(k % 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("fs/mount_early");
     TCase *t = tcase_create("early");
     tcase_add_test(t, a_file_is_opened_and_read_while_its_first_article_is_still_coming);
     tcase_add_test(t, wrong_bytes_leave_the_kernels_cache_and_are_errors_from_then_on);
+    tcase_add_test(t, a_mount_ends_while_the_kernel_takes_pages_back_that_are_being_read);
+    tcase_set_timeout(t, 60);
     suite_add_tcase(s, t);
     return mounted_main(s);
 }

@@ -1,9 +1,11 @@
 /* Reads that are answered before the article they need has ended. */
 #include "tests/fs/reading.h"
 
+#include "fs/internal.h"
 #include "tests/lib/scripted_article.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,17 +50,137 @@ static void expect_xattr(const char *name, const char *value)
     ck_assert_str_eq(got, value);
 }
 
-START_TEST(the_size_is_known_when_the_first_article_has_begun)
+/* What the kernel would be told to forget, as drop() of disown.c is called: the sum of calls and of bytes. */
+static struct {
+    pthread_mutex_t lock;
+    unsigned drops;
+    uint64_t begin, end;
+} dropped = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void drop(void *arg, uint64_t ino, uint64_t begin, uint64_t end)
 {
+    (void)arg;
+    (void)ino;
+    pthread_mutex_lock(&dropped.lock);
+    dropped.drops++;
+    dropped.begin = begin;
+    dropped.end = end;
+    pthread_mutex_unlock(&dropped.lock);
+}
+
+/* Let what is queued be taken back; returns how often drop() ran for it: files, that is. */
+static unsigned taken_back(void)
+{
+    struct fs_disown *d = &rig_fs(rig)->disown;
+    dropped.drops = 0;
+    ck_assert_int_eq(fs_disown_start(d, drop, NULL), 0);
+    for (bool empty = false; !empty; sched_yield()) {
+        pthread_mutex_lock(&d->lock);
+        empty = list_is_empty(&d->files);
+        pthread_mutex_unlock(&d->lock);
+    }
+    fs_disown_stop(d);
+    fs_disown_join(d);
+    return dropped.drops;
+}
+
+/* The size, as an early read learns it from a first article whose header says `size`. */
+static void told(uint64_t size)
+{
+    struct segment_info lie = {.file_size = size, .begin = 0, .len = PART, .part = 1, .total = 10};
     struct fs_read *r = early_reading(0, 0);
     ck_assert(!fs_read_start(r));
-    struct segment_fetch *f = bring(1);
+    ck_assert_int_eq(scripted_source_begin(rig_source(rig), oldest(), &lie), 0);
+    scripted_source_bring(rig_source(rig), oldest(), 1);
     ck_assert_uint_eq(ends, 1);
     ck_assert_int_eq(r->err, 0);
+    ck_assert_uint_eq(r->size, size);
+    ck_assert(r->unproven);
+    fs_read_end(r);
+    ck_assert_uint_eq(size_now(), UINT64_MAX);
+}
+
+START_TEST(the_size_is_told_when_the_first_article_has_begun_and_known_when_it_has_ended)
+{
+    told(uniform.size);
+    end_well(oldest());
+    ck_assert_uint_eq(size_now(), uniform.size);
+    ck_assert_uint_eq(taken_back(), 0);
+}
+END_TEST
+
+START_TEST(a_size_that_the_next_provider_denies_is_taken_back)
+{
+    told(uniform.size + 500);
+    end_well(bring(0)); /* its CRC was wrong */
+    ck_assert_uint_eq(size_now(), uniform.size);
+    ck_assert_uint_eq(taken_back(), 1);
+    ck_assert_uint_eq(dropped.begin, dropped.end);
+    expect_xattr("user.nzbfs.disowned", NULL);
+    expect_xattr("user.nzbfs.missing", "0");
+    expect_bytes(read_over(reading(0, 2 * PART)), 0, 2 * PART);
+}
+END_TEST
+
+START_TEST(a_size_that_nobody_can_prove_is_taken_back)
+{
+    told(2 * PART);
+    scripted_source_end(rig_source(rig), oldest(), SEGMENT_CORRUPT);
+    ck_assert_uint_eq(size_now(), UINT64_MAX);
+    ck_assert_uint_eq(taken_back(), 1);
+    fake_now_us += UINT64_C(3600) * 1000000;
+    fs_read_end(read_over(reading(0, 0)));
+    ck_assert_uint_eq(size_now(), uniform.size);
+}
+END_TEST
+
+START_TEST(a_reader_without_early_never_sees_an_unproven_size)
+{
+    struct fs_read *early = early_reading(0, 0), *r = reading(0, 0);
+    ck_assert(!fs_read_start(early) && !fs_read_start(r));
+    struct segment_fetch *f = bring(PART - 1);
+    ck_assert_uint_eq(ends, 1);
+    fs_read_end(early);
+    end_well(f);
+    ck_assert_uint_eq(ends, 2);
+    ck_assert(!r->unproven);
     ck_assert_uint_eq(r->size, uniform.size);
     fs_read_end(r);
-    ck_assert_uint_eq(size_now(), uniform.size);
+}
+END_TEST
+
+START_TEST(a_jump_before_the_size_is_proven_believes_the_article_that_is_there)
+{
+    told(uniform.size);
+    struct fs_read *r = early_reading(5 * PART + 10, 500);
+    ck_assert(!fs_read_start(r));
+    struct segment_fetch *first = oldest(), *f = scripted_source_nth(rig_source(rig), 1);
+    ck_assert_int_eq(scripted_source_begin(rig_source(rig), f, NULL), 0);
+    scripted_source_bring(rig_source(rig), f, 510);
+    ck_assert_uint_eq(ends, 1);
+    expect_bytes(r, 5 * PART + 10, 500);
     end_well(f);
+    ck_assert_uint_eq(size_now(), uniform.size);
+    end_well(first);
+    ck_assert_uint_eq(taken_back(), 0);
+}
+END_TEST
+
+START_TEST(a_jump_by_a_lie_waits_for_the_truth)
+{
+    told(uniform.size / 2);
+    struct fs_read *r = early_reading(3 * PART, 500), *beyond = early_reading(6 * PART, 500);
+    ck_assert(!fs_read_start(r) && !fs_read_start(beyond));
+    struct segment_fetch *f = scripted_source_nth(rig_source(rig), 1);
+    ck_assert_int_eq(scripted_source_begin(rig_source(rig), f, NULL), 0);
+    scripted_source_bring(rig_source(rig), f, PART - 1);
+    ck_assert_uint_eq(ends, 0);
+    end_well(bring(0)); /* the first, at another provider */
+    while (ends < 2)
+        ck_assert(rig_serve_one(rig));
+    expect_bytes(r, 3 * PART, 500);
+    expect_bytes(beyond, 6 * PART, 500);
+    ck_assert_uint_eq(taken_back(), 1);
 }
 END_TEST
 
@@ -142,6 +264,9 @@ START_TEST(a_segment_of_which_wrong_bytes_were_read_is_never_read_again)
     end_well(bring(0)); /* its CRC was wrong: another provider, where it is right */
     expect_xattr("user.nzbfs.disowned", "1");
     expect_xattr("user.nzbfs.missing", "1");
+    ck_assert_uint_eq(taken_back(), 1);
+    ck_assert_uint_eq(dropped.begin, 3 * PART);
+    ck_assert_uint_eq(dropped.end, 3 * PART + 500);
     for (unsigned k = 0; k < 3; k++) {
         expect_error(read_over(early_reading(3 * PART + k * 700, 500)), EIO);
         fake_now_us += UINT64_C(3600) * 1000000;
@@ -199,7 +324,13 @@ int main(void)
 {
     Suite *s = suite_create("fs/read_early");
     TCase *t = tcase_create("early");
-    tcase_add_test(t, the_size_is_known_when_the_first_article_has_begun);
+    tcase_add_test(t,
+                   the_size_is_told_when_the_first_article_has_begun_and_known_when_it_has_ended);
+    tcase_add_test(t, a_size_that_the_next_provider_denies_is_taken_back);
+    tcase_add_test(t, a_size_that_nobody_can_prove_is_taken_back);
+    tcase_add_test(t, a_reader_without_early_never_sees_an_unproven_size);
+    tcase_add_test(t, a_jump_before_the_size_is_proven_believes_the_article_that_is_there);
+    tcase_add_test(t, a_jump_by_a_lie_waits_for_the_truth);
     tcase_add_test(t, a_read_of_a_cold_file_ends_with_its_last_byte);
     tcase_add_test(t, who_does_not_allow_it_or_has_read_on_for_long_gets_proven_bytes);
     tcase_add_test(t, a_read_over_a_boundary_has_the_end_of_one_proven_and_the_other_early);

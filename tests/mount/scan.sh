@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 skip_unless_fuse
-need ffmpeg ffprobe strace openssl awk
+need ffmpeg ffprobe strace openssl awk perl
 
 part=100000
 
@@ -96,4 +96,59 @@ before=$answer
 same "$mnt/film.mkv" "$tmp/library/film.mkv"
 newsd_stat library body
 ((answer == before + 120)) || fail "a copy cost $((answer - before)) articles, not 120"
+down
+
+say "a scanner that pauses, jumps and closes: what it touched, and nothing after any of it"
+cp "$(command -v perl)" "$tmp/ffprobe" # another, by its name
+cat >"$tmp/look.pl" <<'EOF'
+use strict; use warnings; use Fcntl qw(SEEK_SET);
+my ($name, $go) = @ARGV;
+open(my $f, '<:raw', $name) or die "$name: $!";
+open(my $turns, '<', $go) or die "$go: $!";
+$| = 1;
+sub told { my $what = shift; print "$what\n"; defined(<$turns>) or die 'nobody goes on' }
+sub look { my ($at, $n) = @_; my $b = '';
+    sysseek($f, $at, SEEK_SET) // die "seek: $!";
+    while (length($b) < $n) { sysread($f, $b, $n - length($b), length($b)) or die "read: $!" }
+    return unpack('%32C*', $b) }
+told('sum ' . look(0, 350000));             # in sequence, over four articles
+told('sum ' . look(5_000_000, 20000));      # one far away
+close($f);
+told('closed');
+EOF
+sum_of() { # OFFSET LENGTH
+    perl -e 'open(F, "<:raw", $ARGV[0]) or die; seek(F, $ARGV[1], 0); read(F, $b, $ARGV[2]) == $ARGV[2] or die; print unpack("%32C*", $b)' \
+        "$tmp/library/film.mkv" "$1" "$2"
+}
+printed() { # LINE
+    [[ $(tail -n 1 "$tmp/looks" 2>/dev/null) == "$1" ]]
+}
+# Had it led to anything else, that would have been sent before this is answered: connections idle.
+asked_since() { # BEFORE MARK: bodies since then, of which one is the mark's
+    range_of "$mnt/$2.mkv" 0 1000 >"$tmp/bytes" || fail "the mark cannot be read"
+    newsd_stat library body
+    asked=$((answer - $1 - 1))
+    before=$answer
+}
+mkfifo "$tmp/turns"
+up "$tmp/y.nzb" -o readahead=32M
+newsd_stat library body
+before=$answer
+"$tmp/ffprobe" "$tmp/look.pl" "$mnt/film.mkv" "$tmp/turns" >"$tmp/looks" 2>"$tmp/looks.err" &
+looker=$!
+exec 7>"$tmp/turns"
+wait_until "it has read its first" 30 printed "sum $(sum_of 0 350000)"
+asked_since "$before" 1
+((asked == 4)) || fail "reading 350000 bytes and pausing cost $asked articles, not 4"
+echo >&7
+wait_until "it has read far away" 30 printed "sum $(sum_of 5000000 20000)"
+asked_since "$before" 2
+((asked == 1)) || fail "a jump cost $asked articles, not 1"
+echo >&7
+wait_until "it has closed" 30 printed closed
+asked_since "$before" 3
+((asked == 0)) || fail "after the close $asked articles came"
+echo >&7
+exec 7>&-
+wait $looker || fail "the scanner: $(<"$tmp/looks.err")"
 down

@@ -229,6 +229,7 @@ provider_is_down() {
 wait_until "main is down" 60 provider_is_down
 "$NZBFS" status >"$tmp/out"
 grep -Eq "^  main .* down, tried again (in [0-9]+ s|when needed)$" "$tmp/out" || fail "$(<"$tmp/out")"
+grep -Eq "^  main is down: [a-z0-9]" "$tmp/out" || fail "it does not say why: $(<"$tmp/out")"
 newsd_say main up
 
 say "two mounts are told of, each by itself or both"

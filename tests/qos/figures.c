@@ -102,6 +102,7 @@ static void check_class(struct model *m, unsigned c)
          m->counts.guaranteed[c]);
     same(m, "waiting times of class", c, total_of(s->wait), m->counts.first_starts[c]);
     same(m, "reclaim times of class", c, total_of(s->reclaim), s->granted_guarantee);
+    same(m, "twins of class", c, s->hedged, m->counts.hedged[c]);
     same(m, "cut connections of class", c, s->cut, m->counts.cuts[c]);
     same(m, "done of class", c, s->done, ends[QOS_DONE]);
     same(m, "missing of class", c, s->missing, ends[QOS_MISSING]);

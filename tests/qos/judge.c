@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #define ORDINARY_ARTICLE 768000u
+#define SHORT_ANSWER     16384u
 
 static unsigned leased_sum(const struct model *m)
 {
@@ -242,6 +243,25 @@ static void check_pipeline(struct model *m, const struct model_conn *c, const st
         model_fault(m, "I5: two further operations on a lease held on burst by class %u", k);
 }
 
+/** Readahead goes no earlier behind another than a round trip, with a margin, before that one is over. */
+static void check_follow(struct model *m, const struct model_conn *c, const struct model_op *op)
+{
+    const struct model_reach *r = &m->reach[c->provider];
+    const struct qos_want *first = &m->ops[c->ops[0]].want;
+    uint64_t bytes = first->bytes;
+    if (op->want.class != TRAFFIC_STREAMING || op->want.urgency == URGENCY_DEMAND || !r->flow_bytes)
+        return;
+    if (!bytes)
+        bytes = first->verb == SEGMENT_BODY ? ORDINARY_ARTICLE : SHORT_ANSWER;
+    qos_time over = model_begins(m, c) + bytes * r->flow_us / r->flow_bytes;
+    qos_time lead = r->trip + r->trip / 4 + 1000;
+    if (c->n > 1)
+        model_fault(m, "follow: readahead is number %u on a connection", c->n + 1);
+    if (m->now + lead < over)
+        model_fault(m, "follow: readahead is sent behind what takes another %llu us, %llu away",
+                    (unsigned long long)(over - m->now), (unsigned long long)r->trip);
+}
+
 /** I8, rule 4: nobody of the class that goes first could have had the place. */
 static void check_order(struct model *m, struct model_op *op, unsigned p, bool joins)
 {
@@ -308,13 +328,81 @@ static void check_sending(struct model *m, struct model_op *op, const struct mod
     check_turns(m, op, c->provider);
 }
 
+/* --- twins ------------------------------------------------------------------------------------- */
+
+/** Is it late, by what nine in ten of its provider's last bodies took? */
+static bool is_late(const struct model *m, const struct model_op *op)
+{
+    const struct model_conn *c = &m->conns[op->conn];
+    const struct model_manners *n = &m->manners[c->provider];
+    unsigned count = n->ntimes < MODEL_TIMES ? (unsigned)n->ntimes : MODEL_TIMES;
+    qos_time took = m->now - c->head;
+    unsigned longer = 0; /* bodies that took more than two thirds of what it has taken by now */
+    for (unsigned i = 0; i < count; i++)
+        longer += n->times[i] > took / 3 * 2 + 2;
+    return count >= 16 && took >= 50000 && longer <= count / 10;
+}
+
+static void on_late(struct model *m, const struct qos_order *o)
+{
+    unsigned i = (unsigned)(uintptr_t)o->cookie;
+    struct model_op *op = &m->ops[i < MODEL_OPS ? i : 0];
+    if (i >= MODEL_OPS || op->state != MODEL_FLIES || op->handle != o->op) {
+        model_fault(m, "I7: an operation is said to be late that is not in flight");
+        return;
+    }
+    if (op->late || op->twin || op->cancelled)
+        model_fault(m, "hedge: an operation is said to be late twice, or is a twin, or unwanted");
+    if (op->want.class != TRAFFIC_STREAMING || op->want.urgency != URGENCY_DEMAND ||
+        op->want.verb != SEGMENT_BODY)
+        model_fault(m, "hedge: an operation is said to be late that no reader is blocked on");
+    if (!is_late(m, op))
+        model_fault(m, "hedge: an operation is said to be late that is not");
+    op->late = true;
+}
+
+/** A twin is sent: within the share, where nothing else could be, and elsewhere where that is possible. */
+static void check_twin(struct model *m, struct model_op *op, const struct model_conn *c)
+{
+    struct model_op *first = &m->ops[op->first];
+    unsigned p = c->provider;
+    uint64_t cost = op->want.bytes ? op->want.bytes : ORDINARY_ARTICLE;
+    cost *= 1000;
+    if (c->n)
+        model_fault(m, "hedge: a twin is sent behind something");
+    if (cost > m->may_bytes || m->may_ops < 1000)
+        model_fault(m, "hedge: more is asked for twice than its share");
+    m->may_bytes -= cost < m->may_bytes ? cost : m->may_bytes;
+    m->may_ops -= m->may_ops < 1000 ? m->may_ops : 1000;
+    m->counts.hedged[op->want.class]++;
+    for (unsigned j = 0; j < TRAFFIC_CLASSES; j++) {
+        bool may = m->leased[j] < m->cfg.classes[j].burst &&
+                   (m->leased[j] < m->cfg.classes[j].guaranteed ||
+                    m->total - leased_sum(m) > m->cfg.reserve);
+        if (may && !m->cfg.classes[j].per_stream && model_servable(m, j, p) > model_covering(m, j))
+            model_fault(m, "hedge: a twin is sent to provider %u where class %u waits", p, j);
+    }
+    if (first->state != MODEL_FLIES || first->handle != op->first_handle)
+        return; /* it has come, or broken off, since it was late */
+    uint32_t may = model_serves(m, first) & ~m->down & ~model_spent(m) & ~first->shun;
+    if (!(may >> p & 1))
+        model_fault(m, "hedge: a twin is sent to provider %u, that lacks it, is down or spent", p);
+    if (first->conn == model_conn_index(c->handle))
+        model_fault(m, "hedge: a twin is sent to where the first one is");
+    for (may &= ~(1u << p); m->conns[first->conn].provider == p && may; may &= may - 1) {
+        if (idle_at(m, (unsigned)__builtin_ctz(may)))
+            model_fault(m, "hedge: a twin stays at provider %u, and another idles", p);
+    }
+}
+
 static void on_start(struct model *m, const struct qos_order *o)
 {
     unsigned i = (unsigned)(uintptr_t)o->cookie, ci = model_conn_index(o->conn);
     struct model_op *op = &m->ops[i < MODEL_OPS ? i : 0];
     struct model_conn *c = &m->conns[ci];
     unsigned class = op->want.class, cap = m->cfg.classes[class].per_stream;
-    if (i >= MODEL_OPS || op->state != MODEL_WAITS || op->handle != o->op) {
+    if (i >= MODEL_OPS || op->state != (op->twin ? MODEL_AT_HAND : MODEL_WAITS) ||
+        op->handle != o->op) {
         model_fault(m, "I7: an operation is sent that does not wait");
         return;
     }
@@ -323,20 +411,29 @@ static void on_start(struct model *m, const struct qos_order *o)
         model_fault(m, "I6: an operation is sent on a connection that is not ready");
         return;
     }
-    check_sending(m, op, c);
+    if (op->twin)
+        check_twin(m, op, c);
+    else
+        check_sending(m, op, c);
     check_rate(m, c->provider);
     if (!model_has_in_flight(m, c->provider))
         m->manners[c->provider].lively_at = m->now;
     if (c->n) {
         check_pipeline(m, c, op);
+        check_follow(m, c, op);
     } else {
         check_lease(m, class, c->provider, true);
-        check_place(m, op, c->provider);
+        if (!op->twin)
+            check_place(m, op, c->provider);
         c->class = op->want.class;
         note_lease(m, class);
     }
+    c->head = c->n ? c->head : m->now;
+    op->late = false;
     c->ops[c->n++] = i;
     op->conn = ci;
+    op->sent_at = m->now;
+    op->begun = 0;
     model_op_state(m, op, MODEL_FLIES);
     m->counts.first_starts[class] += !op->sent;
     m->counts.started[class][c->provider]++;
@@ -344,6 +441,28 @@ static void on_start(struct model *m, const struct qos_order *o)
     unsigned has = cap ? model_held(m, class, op->want.stream) : 0;
     if (has > cap)
         model_fault(m, "I8: a stream holds %u connections, its cap is %u", has, cap);
+}
+
+/** Of its only attempt. */
+static bool twin_verdict_fits(const struct model *m, const struct model_op *op, enum qos_verdict v)
+{
+    switch (v) {
+    case QOS_DONE:
+        return op->ok;
+    case QOS_MISSING:
+        return op->not_here;
+    case QOS_CORRUPT:
+        return op->spoilt;
+    case QOS_FAILED:
+        return op->sent && !op->ok && !op->refused && !op->not_here && !op->spoilt;
+    case QOS_CANCELLED:
+        return op->cancelled || m->shut || !op->sent;
+    case QOS_REJECTED:
+        return op->refused;
+    case QOS_TIMEOUT:
+        break;
+    }
+    return false;
 }
 
 static bool verdict_fits(const struct model *m, const struct model_op *op, enum qos_verdict v)
@@ -378,7 +497,7 @@ static void on_end(struct model *m, const struct qos_order *o)
     }
     if (op->state == MODEL_FLIES)
         model_fault(m, "I7: an operation ends while it is in flight");
-    else if (!verdict_fits(m, op, o->verdict))
+    else if (!(op->twin ? twin_verdict_fits(m, op, o->verdict) : verdict_fits(m, op, o->verdict)))
         model_fault(m, "I7: verdict %d is not what happened", (int)o->verdict);
     m->counts.ends[op->want.class][o->verdict]++;
     model_op_state(m, op, MODEL_NONE);
@@ -435,6 +554,9 @@ void model_order(struct model *m, const struct qos *q, const struct qos_order *o
     case QOS_END:
         on_end(m, o);
         break;
+    case QOS_LATE:
+        on_late(m, o);
+        break;
     }
     model_look(m, q, m->now);
 }
@@ -459,6 +581,8 @@ static void check_waiting(struct model *m)
 {
     for (unsigned i = 0; i < m->nops; i++) {
         const struct model_op *op = &m->ops[i];
+        if (op->state == MODEL_AT_HAND)
+            model_fault(m, "hedge: a twin waits");
         if (op->state != MODEL_WAITS)
             continue;
         if (op->want.deadline && op->want.deadline <= m->now)

@@ -118,6 +118,18 @@ void model_submitted(struct model *m, unsigned i, qos_op handle, const struct qo
     m->nops = i < m->nops ? m->nops : i + 1;
 }
 
+void model_hedged(struct model *m, unsigned i, qos_op handle, unsigned first)
+{
+    struct qos_want want = m->ops[first].want;
+    want.deadline = 0;
+    model_submitted(m, i, handle, &want);
+    struct model_op *op = &m->ops[i];
+    op->twin = true;
+    op->first = first;
+    op->first_handle = m->ops[first].handle;
+    model_op_state(m, op, MODEL_AT_HAND);
+}
+
 void model_promoted(struct model *m, unsigned i, enum urgency u, qos_time deadline)
 {
     struct qos_want *w = &m->ops[i].want;
@@ -152,6 +164,55 @@ static void take_off(struct model *m, struct model_conn *c, unsigned at)
     }
 }
 
+/* --- how far away -------------------------------------------------------------------------------- */
+
+void model_begun(struct model *m, unsigned i)
+{
+    struct model_op *op = &m->ops[i];
+    const struct model_conn *c = &m->conns[op->conn];
+    struct model_reach *r = &m->reach[c->provider];
+    if (op->begun)
+        return;
+    op->begun = m->now;
+    if (op->sent_at != c->head)
+        return;
+    qos_time us = m->now - op->sent_at;
+    r->trip = r->known ? r->trip - r->trip / 4 + us / 4 : us;
+    r->known = true;
+}
+
+qos_time model_begins(const struct model *m, const struct model_conn *c)
+{
+    const struct model_op *op = &m->ops[c->ops[0]];
+    qos_time at = op->sent_at + m->reach[c->provider].trip;
+    if (op->begun)
+        return op->begun;
+    return at > c->head ? at : c->head;
+}
+
+static void flowed(struct model *m, const struct model_conn *c, uint64_t bytes)
+{
+    struct model_reach *r = &m->reach[c->provider];
+    qos_time from = model_begins(m, c);
+    if (!r->known || !bytes)
+        return;
+    r->flow_us += (m->now > from ? m->now - from : 0) - r->flow_us / 8;
+    r->flow_bytes += bytes - r->flow_bytes / 8;
+}
+
+static void hedge_earned(struct model *m, const struct model_op *op, const struct model_conn *c,
+                         enum qos_outcome how, uint64_t bytes)
+{
+    struct model_manners *n = &m->manners[c->provider];
+    if (how != QOS_OK || op->want.verb != SEGMENT_BODY)
+        return;
+    n->times[n->ntimes++ % MODEL_TIMES] = m->now - c->head;
+    if (op->want.class != TRAFFIC_STREAMING || op->twin)
+        return;
+    m->may_bytes += bytes * m->cfg.classes[TRAFFIC_STREAMING].hedge;
+    m->may_ops += m->cfg.classes[TRAFFIC_STREAMING].hedge;
+}
+
 void model_done(struct model *m, unsigned i, enum qos_outcome how, uint64_t bytes)
 {
     struct model_op *op = &m->ops[i];
@@ -159,6 +220,10 @@ void model_done(struct model *m, unsigned i, enum qos_outcome how, uint64_t byte
     struct model_counts *n = &m->counts;
     unsigned p = c->provider, k = op->want.class;
     c->answered++;
+    hedge_earned(m, op, c, how, bytes);
+    if (how == QOS_OK && op->want.verb == SEGMENT_BODY)
+        flowed(m, c, bytes);
+    c->head = m->now;
     for (unsigned at = 0; at < c->n; at++) {
         if (c->ops[at] == i) {
             take_off(m, c, at);

@@ -8,7 +8,7 @@
  * Files     model.c: the books. judge.c: the orders. figures.c: the figures.
  * Errors    `wrong` names the first broken promise, and begins with it: I1 to I9 and "rule 1" to "rule 5" as
  *           in qos.h and the grant rule, "ceiling" and "breaker" for what a provider that says no is owed,
- *           "figures", "warm" for what a class that is expected to ask is owed, "wake", "tables".
+ *           "figures", "follow" for when readahead joins a lease, "warm" for what a class that is expected to ask is owed, "wake", "tables".
  */
 #ifndef TESTS_QOS_MODEL_H
 #define TESTS_QOS_MODEL_H
@@ -19,6 +19,7 @@
 #ifndef MODEL_OPS
 #    define MODEL_OPS   512
 #    define MODEL_CONNS 512
+#    define MODEL_TIMES 64
 #endif
 #define MODEL_STREAMS 16
 #define MODEL_DEPTH   32
@@ -28,7 +29,8 @@
  * where its rivals could not go, may have to sit out as much. */
 #define MODEL_STARVED (UINT64_C(64) << 20)
 
-enum model_op_state { MODEL_NONE, MODEL_WAITS, MODEL_FLIES };
+/* A twin is at hand until it is sent, or is not: never later than the scheduler has no more to say. */
+enum model_op_state { MODEL_NONE, MODEL_WAITS, MODEL_FLIES, MODEL_AT_HAND };
 
 struct model_op {
     enum model_op_state state;
@@ -36,12 +38,17 @@ struct model_op {
     struct qos_want want;
     unsigned conn; /* while it flies */
     uint32_t not_here, spoilt, failed, old;
-    uint32_t shun;   /* providers that broke it off */
-    uint32_t serves; /* providers that may be asked; good unless `stale` */
-    uint64_t seq;    /* its place among its stream's */
-    uint64_t charge; /* bytes it is taken to bring, while it flies */
+    uint32_t shun;           /* providers that broke it off */
+    uint32_t serves;         /* providers that may be asked; good unless `stale` */
+    uint64_t seq;            /* its place among its stream's */
+    qos_time sent_at, begun; /* while it flies; 0: its answer has not begun, as far as was told */
+    uint64_t charge;         /* bytes it is taken to bring, while it flies */
     unsigned char tries[QOS_PROVIDERS];
     bool cancelled, ok, refused, sent, unordered, stale;
+    bool twin;
+    bool late;      /* it was said to be, since it was sent */
+    unsigned first; /* a twin: whose, … */
+    qos_op first_handle;
 };
 
 enum model_conn_state { MODEL_ABSENT, MODEL_OPENING, MODEL_READY, MODEL_CLOSING };
@@ -55,6 +62,7 @@ struct model_conn {
     bool probe;               /* opened where the provider was down: covers nobody */
     bool before;              /* opened under other settings: its failure says nothing of these */
     qos_time opened, rested;
+    qos_time head; /* what is first in flight on it has been first since then */
     uint64_t answered;
     unsigned n;
     unsigned ops[MODEL_DEPTH];
@@ -76,6 +84,15 @@ struct model_manners {
     qos_time no_warm_until; /* no attempt for a class that is merely expected before */
     qos_time warm_lost_at; /* when one of those was lost last; its wait may be as long as idle_us */
     bool warm_lost;
+    qos_time times[MODEL_TIMES]; /* what its last bodies took */
+    uint64_t ntimes;
+};
+
+/** How far away a provider is, and how fast bodies come once they can. */
+struct model_reach {
+    bool known;
+    qos_time trip;
+    uint64_t flow_us, flow_bytes;
 };
 
 /** A class that is expected to ask. */
@@ -94,6 +111,7 @@ struct model_counts {
     uint64_t ready[QOS_PROVIDERS], bodies[QOS_PROVIDERS];
     uint64_t first_starts[TRAFFIC_CLASSES], leases[TRAFFIC_CLASSES], guaranteed[TRAFFIC_CLASSES];
     uint64_t cuts[TRAFFIC_CLASSES];
+    uint64_t hedged[TRAFFIC_CLASSES];
     uint64_t ends[TRAFFIC_CLASSES][QOS_REJECTED + 1];
 };
 
@@ -116,12 +134,14 @@ struct model {
     unsigned waits[TRAFFIC_CLASSES][QOS_PROVIDERS];
     bool dirty, all_stale;
     struct model_manners manners[QOS_PROVIDERS];
+    struct model_reach reach[QOS_PROVIDERS];
     struct model_warm warm[TRAFFIC_CLASSES];
     struct model_counts counts;
     /* bytes the first got while the second waited for the same slots and got nothing */
     uint64_t starved[TRAFFIC_CLASSES][MODEL_STREAMS][MODEL_STREAMS];
     bool uneven
         [TRAFFIC_CLASSES]; /* some of it was not for all providers: turns are no longer judged */
+    uint64_t may_bytes, may_ops; /* that streaming has earned to ask for twice, in thousandths */
     uint64_t seq;
     uint64_t orders;
     uint64_t hash; /* of all orders */
@@ -137,11 +157,14 @@ void model_fault(struct model *m, const char *fmt, ...) __attribute__((format(pr
 /** A place for an operation that is about to be submitted; its index is to be the cookie. */
 unsigned model_place(const struct model *m);
 void model_submitted(struct model *m, unsigned i, qos_op handle, const struct qos_want *want);
+/** `handle`, in place `i`, is the twin of the one in place `first`. */
+void model_hedged(struct model *m, unsigned i, qos_op handle, unsigned first);
 void model_promoted(struct model *m, unsigned i, enum urgency u, qos_time deadline);
 void model_cancelled(struct model *m, unsigned i);
 void model_warmed(struct model *m, enum traffic_class class, unsigned n, qos_time until);
 void model_ready(struct model *m, unsigned c);
 void model_gone(struct model *m, unsigned c, enum qos_gone why, bool seen);
+void model_begun(struct model *m, unsigned i);
 void model_done(struct model *m, unsigned i, enum qos_outcome how, uint64_t bytes);
 
 /** After each fact: the clock and the figures. */
@@ -177,6 +200,8 @@ void model_op_state(struct model *m, struct model_op *op, enum model_op_state to
 uint32_t model_serves(struct model *m, struct model_op *op);
 /** Waiting operations of a class that provider p could be sent at once, streams' caps respected. */
 unsigned model_servable(struct model *m, unsigned class, unsigned p);
+/** When what is first in flight on `c` begins to come in, or has begun to. */
+qos_time model_begins(const struct model *m, const struct model_conn *c);
 /** Connections that carry something of the stream. */
 unsigned model_held(const struct model *m, unsigned class, uint64_t stream);
 /** Connections being opened for a class that whoever waits relies on. */

@@ -55,6 +55,16 @@ static void on_start(struct script *s, const struct qos_order *o)
     s->ops[op].order = ++s->nstarts;
 }
 
+static void hedge(struct script *s, unsigned late, qos_op handle)
+{
+    ck_assert_uint_lt(s->nops, SCRIPT_OPS);
+    ck_assert(s->ops[late].handle == handle && s->ops[late].conn >= 0);
+    unsigned i = s->nops++;
+    s->ops[i] = (struct script_op){.want = s->ops[late].want, .conn = -1, .twin_of = (int)late};
+    void *cookie = (void *)(uintptr_t)i; /* NOLINT(performance-no-int-to-ptr): never followed */
+    ck_assert_int_eq(qos_hedge(s->q, s->now, handle, cookie, &s->ops[i].handle), 0);
+}
+
 static void on_order(struct script *s, const struct qos_order *o)
 {
     switch (o->kind) {
@@ -70,6 +80,11 @@ static void on_order(struct script *s, const struct qos_order *o)
     case QOS_CLOSE:
         s->conns[conn_index(s, o->conn)].state = SC_CLOSING;
         s->closes++;
+        break;
+    case QOS_LATE:
+        s->lates++;
+        if (s->hedges)
+            hedge(s, (unsigned)(uintptr_t)o->cookie, o->op);
         break;
     case QOS_END: {
         struct script_op *op = &s->ops[(uintptr_t)o->cookie];
@@ -120,7 +135,7 @@ unsigned script_submit(struct script *s, struct qos_want want, unsigned n)
         ck_assert_uint_lt(s->nops, SCRIPT_OPS);
         struct script_op *op = &s->ops[s->nops];
         want.cookie = (void *)(uintptr_t)s->nops++;
-        *op = (struct script_op){.want = want, .conn = -1};
+        *op = (struct script_op){.want = want, .conn = -1, .twin_of = -1};
         ck_assert_int_eq(qos_submit(s->q, s->now, &want, &op->handle), 0);
     }
     script_run(s);

@@ -32,6 +32,7 @@ struct script_op {
     qos_op handle;
     struct qos_want want;
     int conn;        /* -1: not in flight */
+    int twin_of;     /* an index; -1: none's */
     unsigned sent;   /* times */
     unsigned order;  /* of its last START among all */
     uint64_t brings; /* bytes its answer has; 0: not told */
@@ -47,6 +48,8 @@ struct script {
     unsigned nconns, nops, nstarts;
     unsigned opens, closes; /* orders */
     unsigned norders;
+    unsigned lates; /* orders */
+    bool hedges;    /* what is late gets a twin */
 };
 
 /** A scheduler with room for plenty. */

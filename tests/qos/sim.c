@@ -18,6 +18,7 @@ enum event_kind {
     EV_ACT,
     EV_MEDDLE, /* promote, cancel, an outage, a ceiling, other shares */
     EV_CONNECTED,
+    EV_BEGUN,
     EV_ANSWER,
     EV_PEER_CLOSES,
     EV_CLOSED,
@@ -58,7 +59,8 @@ struct sim {
     struct server servers[QOS_PROVIDERS];
     struct actor actors[ACTORS];
     unsigned nactors, names;
-    bool even; /* any server does for any article: turns can be judged */
+    bool tells; /* when an answer begins, it is said so */
+    bool even;  /* any server does for any article: turns can be judged */
     struct heap events;
     struct event pool[EVENTS], *free;
     uint64_t seq;
@@ -107,6 +109,8 @@ static void on_order(void *arg, const struct qos_order *o, bool joins)
             bytes = 100;
         qos_time in =
             v->weather == WEATHER_SILENT ? 5 * SECOND : world_answer_time(&s->dice, v, bytes, true);
+        if (s->tells)
+            plan(s, in / 3, EV_BEGUN, o->provider, o->conn);
         plan(s, in, EV_ANSWER, o->provider, o->conn);
     }
 }
@@ -402,6 +406,8 @@ static void answered(struct sim *s, unsigned index)
         return;
     bool next_body = s->stage.m.ops[c->ops[0]].want.verb == SEGMENT_BODY;
     v->sending++;
+    if (s->tells && dice_chance(d, 500))
+        plan(s, dice_below(d, 20000), EV_BEGUN, c->provider, handle);
     plan(s, world_answer_time(d, v, next_body ? 500000 + dice_below(d, 300000) : 100, false),
          EV_ANSWER, c->provider, handle);
 }
@@ -421,6 +427,13 @@ static void happen(struct sim *s, const struct event *e)
     case EV_CONNECTED:
         if (here && c->state == MODEL_OPENING)
             connected(s, index);
+        break;
+    case EV_BEGUN:
+        if (here && c->state == MODEL_READY && c->n)
+            tell(s,
+                 (struct step){
+                     .kind = STEP_BEGUN, .provider = c->provider, .nth = s->stage.nth[index]},
+                 NULL);
         break;
     case EV_ANSWER:
         if (here && c->state == MODEL_READY && c->n)
@@ -483,6 +496,7 @@ static struct sim *sim_new(uint64_t seed, struct story *story)
     }
     world_config(&s->dice, &s->cfg, false);
     bool rivals = s->even = dice_chance(&s->dice, 200);
+    s->tells = dice_chance(&s->dice, 700);
     for (unsigned i = 0; i < QOS_PROVIDERS; i++)
         make_server(s, i);
     s->nactors = 1 + dice_below(&s->dice, ACTORS);

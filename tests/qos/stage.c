@@ -1,5 +1,6 @@
 #include "tests/qos/stage.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,7 @@ static void resize(struct stage *s, const struct qos_config *cfg)
 static void stray(struct stage *s, const struct step *st)
 {
     uint64_t handle = (uint64_t)st->dice << 20 | st->dice >> 12;
+    qos_op_begun(s->q, s->now, handle | UINT64_C(1) << 60);
     qos_op_done(s->q, s->now, handle | UINT64_C(1) << 60, QOS_OK, 1);
     qos_conn_ready(s->q, s->now, st->dice & 0xff);
     qos_conn_gone(s->q, s->now, handle | UINT64_C(1) << 60, QOS_GONE_BROKEN, false, st->dice);
@@ -115,6 +117,10 @@ static void tell_conn(struct stage *s, const struct step *st)
     if (st->kind == STEP_READY && c->state == MODEL_OPENING) {
         model_ready(&s->m, index);
         qos_conn_ready(s->q, s->now, handle);
+    } else if (st->kind == STEP_BEGUN && c->n) {
+        qos_op op = s->m.ops[c->ops[0]].handle;
+        model_begun(&s->m, c->ops[0]);
+        qos_op_begun(s->q, s->now, op);
     } else if (st->kind == STEP_ANSWER && c->n) {
         unsigned i = c->ops[0];
         qos_op op = s->m.ops[i].handle;
@@ -139,6 +145,7 @@ static void tell(struct stage *s, const struct step *st, const struct qos_config
         tell_op(s, st);
         break;
     case STEP_READY:
+    case STEP_BEGUN:
     case STEP_ANSWER:
     case STEP_GONE:
         tell_conn(s, st);
@@ -158,6 +165,22 @@ static void tell(struct stage *s, const struct step *st, const struct qos_config
 
 /* --- orders ------------------------------------------------------------------------------------ */
 
+/** Somebody has no use for one in eight. */
+static void hedge(struct stage *s, const struct qos_order *o)
+{
+    unsigned i = model_place(&s->m);
+    void *cookie = (void *)(uintptr_t)i; /* NOLINT(performance-no-int-to-ptr): never followed */
+    qos_op twin;
+    if (i == MODEL_OPS || s->m.orders % 8 == 0)
+        return;
+    s->names[i] = 0;
+    int r = qos_hedge(s->q, s->now, o->op, cookie, &twin);
+    if (!r)
+        model_hedged(&s->m, i, twin, (unsigned)(uintptr_t)o->cookie);
+    else if (r != -ENOSPC)
+        model_fault(&s->m, "hedge: what is late may not be hedged (%d)", r);
+}
+
 static void drain(struct stage *s)
 {
     struct qos_order o;
@@ -173,6 +196,8 @@ static void drain(struct stage *s)
         if (o.kind == QOS_OPEN && o.provider < QOS_PROVIDERS)
             s->nth[index] = s->opened[o.provider]++;
         model_order(&s->m, s->q, &o);
+        if (o.kind == QOS_LATE && !s->m.wrong[0])
+            hedge(s, &o);
         if (s->order)
             s->order(s->arg, &o, joins);
     }

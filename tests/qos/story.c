@@ -12,8 +12,8 @@ static const char *const gone_words[] = {"closed",  "stale", "broken", "silent",
                                          "refused", "limit", "login",  NULL};
 static const char *const outcome_words[] = {"ok",       "not-here", "spoilt",
                                             "declined", "no-room",  NULL};
-static const char *const step_words[] = {"pass",   "submit", "promote", "cancel", "ready", "gone",
-                                         "answer", "resize", "warm",    "stray",  NULL};
+static const char *const step_words[] = {"pass",  "submit", "promote", "cancel", "ready", "gone",
+                                         "begun", "answer", "resize",  "warm",   "stray", NULL};
 
 static void *grow(void *p, size_t n, size_t size)
 {
@@ -98,8 +98,8 @@ static void config_write(const struct qos_config *c, FILE *f)
     }
     for (unsigned i = 0; i < TRAFFIC_CLASSES; i++) {
         const struct qos_class_config *k = &c->classes[i];
-        fprintf(f, " %s=%u/%u/%u/%u", class_words[i], k->guaranteed, k->burst, k->weight,
-                k->per_stream);
+        fprintf(f, " %s=%u/%u/%u/%u/%u", class_words[i], k->guaranteed, k->burst, k->weight,
+                k->per_stream, k->hedge);
     }
     for (unsigned i = 0; i < c->nproviders; i++) {
         const struct qos_provider_config *p = &c->providers[i];
@@ -140,6 +140,7 @@ static void step_write(const struct story *s, const struct step *st, FILE *f)
         fprintf(f, " #%u", st->op);
         break;
     case STEP_READY:
+    case STEP_BEGUN:
         fprintf(f, " p%u.%u", st->provider, st->nth);
         break;
     case STEP_GONE:
@@ -232,8 +233,8 @@ static bool config_class_read(struct words *w, struct qos_config *c, const char 
         struct qos_class_config *k = &c->classes[i];
         if (strncmp(got, class_words[i], n) != 0 || got[n] != '=')
             continue;
-        return scan(w, got + n, "=%u/%u/%u/%u", 4, &k->guaranteed, &k->burst, &k->weight,
-                    &k->per_stream);
+        return scan(w, got + n, "=%u/%u/%u/%u/%u", 5, &k->guaranteed, &k->burst, &k->weight,
+                    &k->per_stream, &k->hedge);
     }
     return false;
 }
@@ -295,6 +296,7 @@ static void step_read(struct words *w, struct step *st, struct qos_config *cfg)
         scan(w, word(w), "#%u", 1, &st->op);
         break;
     case STEP_READY:
+    case STEP_BEGUN:
         scan(w, word(w), "p%u.%u", 2, &st->provider, &st->nth);
         break;
     case STEP_GONE: {

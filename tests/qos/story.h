@@ -24,6 +24,7 @@ enum step_kind {
     STEP_CANCEL,  /* op */
     STEP_READY,   /* conn */
     STEP_GONE,    /* conn, why, seen, dice */
+    STEP_BEGUN,   /* conn: the answer to what is first in flight there begins */
     STEP_ANSWER,  /* conn: what is first in flight there; how, bytes */
     STEP_RESIZE,  /* config */
     STEP_WARM,    /* want.class, n, deadline: until then */

@@ -157,6 +157,7 @@ static struct step step_of(const struct pool *pool, const struct stage *s, struc
         st.n = pool->warm;
         break;
     case STEP_READY:
+    case STEP_BEGUN:
     case STEP_RESIZE:
     case STEP_STRAY:
         break;

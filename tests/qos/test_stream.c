@@ -309,6 +309,34 @@ START_TEST(a_scan_is_never_read_ahead_of_and_one_that_begins_gives_up_what_was)
 }
 END_TEST
 
+/* Somebody reads 5 MiB here and 5 MiB there, which is a run each time, and a little less in between. */
+START_TEST(who_looks_about_on_and_on_has_less_fetched_in_vain_than_it_reads)
+{
+    uint64_t asked = 0, used = 0;
+    s.wary = true;
+    for (uint64_t k = 0; k < 100; k++) {
+        uint64_t from = k * 1000 * MIB, n = k % 2 ? 5 * MIB : MIB;
+        for (uint64_t at = from; at < from + n; at += MIB) {
+            asked += reads(at, MIB);
+            used += at > from && step.from > at ? MIB : 0;
+        }
+        ck_assert_uint_le(asked, QOS_STREAM_VAIN + 2 * s.total);
+        ck_assert_uint_le(s.vain + held(), QOS_STREAM_VAIN + s.total);
+    }
+    ck_assert_uint_gt(asked, 100 * MIB); /* yet it is read ahead of */
+    ck_assert_uint_gt(used, 0);
+}
+END_TEST
+
+START_TEST(a_long_copy_by_somebody_wary_is_held_back_by_no_budget)
+{
+    s.wary = true;
+    plays(0, 200 * MIB, MIB, 400 * MIB);
+    ck_assert_uint_eq(s.vain, 0);
+    ck_assert_uint_gt(held(), 2 * QOS_STREAM_VAIN);
+}
+END_TEST
+
 START_TEST(a_wary_handle_needs_a_long_run)
 {
     s.wary = true;
@@ -449,6 +477,8 @@ int main(void)
     tcase_add_test(t, who_skips_on_and_on_is_soon_not_read_ahead_of);
     tcase_add_test(t, after_many_jumps_a_run_must_be_longer_to_count);
     tcase_add_test(t, a_scan_is_never_read_ahead_of_and_one_that_begins_gives_up_what_was);
+    tcase_add_test(t, who_looks_about_on_and_on_has_less_fetched_in_vain_than_it_reads);
+    tcase_add_test(t, a_long_copy_by_somebody_wary_is_held_back_by_no_budget);
     tcase_add_test(t, a_wary_handle_needs_a_long_run);
     tcase_add_test(t, no_reader_makes_it_hold_more_than_its_budget_or_ask_twice);
     tcase_add_test(t, offsets_and_times_at_the_edges_of_their_types_do_no_harm);

@@ -129,6 +129,8 @@ START_TEST(every_other_fact_has_its_line)
     expect_line(&r, "1 cancel o4.2");
     r = (struct qos_record){.kind = QOS_RECORD_READY, .now = CLOCK + 1, .ready = name(5, 6)};
     expect_line(&r, "1 ready c5.6");
+    r = (struct qos_record){.kind = QOS_RECORD_BEGUN, .now = CLOCK + 1, .begun = name(4, 2)};
+    expect_line(&r, "1 begun o4.2");
     for (unsigned i = 0; i <= QOS_GONE_LOGIN; i++) {
         r = (struct qos_record){.kind = QOS_RECORD_GONE, .now = CLOCK + 1};
         r.gone.conn = name(UINT32_MAX, 1);
@@ -153,6 +155,13 @@ START_TEST(every_other_fact_has_its_line)
     r.warm.n = UINT32_MAX;
     r.warm.until = CLOCK + 60000001;
     expect_line(&r, "1 warm streaming n=4294967295 in=60000000");
+    r = (struct qos_record){
+        .kind = QOS_RECORD_HEDGE, .now = CLOCK + 1, .hedge = {name(4, 2), 0, name(7, 1)}};
+    expect_line(&r, "1 hedge o4.2 o7.1");
+    r.hedge.result = -EAGAIN;
+    expect_line(&r, "1 hedge o4.2 over");
+    r.hedge.result = -ENOSPC;
+    expect_line(&r, "1 hedge o4.2 full");
     r = (struct qos_record){.kind = QOS_RECORD_SHUT, .now = CLOCK + 1};
     expect_line(&r, "1 shut");
     r.kind = QOS_RECORD_QUIET;
@@ -173,6 +182,8 @@ START_TEST(every_order_has_its_line)
     expect_line(&r, "3000000 > close c2.1 p31");
     o = (struct qos_order){.kind = QOS_START, .conn = name(2, 1), .op = name(9, 8), .cookie = &o};
     expect_line(&r, "3000000 > start o9.8 c2.1 p0");
+    o = (struct qos_order){.kind = QOS_LATE, .op = name(9, 8), .cookie = &o};
+    expect_line(&r, "3000000 > late o9.8");
     for (unsigned i = 0; i <= QOS_REJECTED; i++) {
         o = (struct qos_order){.kind = QOS_END, .op = name(9, 8), .verdict = (enum qos_verdict)i};
         snprintf(line, sizeof(line), "3000000 > end o9.8 %s", verdict[i]);
@@ -201,7 +212,8 @@ static struct qos_config config_full(void)
 
     for (unsigned i = 0; i < TRAFFIC_CLASSES; i++)
         c.classes[i] = (struct qos_class_config){UINT32_MAX - 10 * i, UINT32_MAX - 10 * i - 1,
-                                                 UINT32_MAX - 10 * i - 2, UINT32_MAX - 10 * i - 3};
+                                                 UINT32_MAX - 10 * i - 2, UINT32_MAX - 10 * i - 3,
+                                                 UINT32_MAX - 10 * i - 4};
     for (unsigned i = 0; i < QOS_PROVIDERS; i++)
         c.providers[i] = (struct qos_provider_config){
             UINT32_MAX - 100 * i,     UINT32_MAX - 100 * i - 1, UINT32_MAX - 100 * i - 2,
@@ -270,9 +282,9 @@ END_TEST
 START_TEST(no_field_has_been_added_that_a_trace_lacks)
 {
     ck_assert_uint_eq(sizeof(struct qos_limits), 12);
-    ck_assert_uint_eq(sizeof(struct qos_class_config), 16);
+    ck_assert_uint_eq(sizeof(struct qos_class_config), 20);
     ck_assert_uint_eq(sizeof(struct qos_provider_config), 32);
-    ck_assert_uint_eq(sizeof(struct qos_config), 16 + 3 * 16 + QOS_PROVIDERS * 32 + 8 + 8 * 8);
+    ck_assert_uint_eq(sizeof(struct qos_config), 16 + 3 * 20 + 4 + QOS_PROVIDERS * 32 + 8 + 8 * 8);
     ck_assert_uint_eq(sizeof(struct qos_want), 16 + 4 * 8 + 8);
     ck_assert_uint_eq(sizeof(struct qos_order), 40);
     ck_assert_uint_eq(sizeof(struct qos_record), 40);

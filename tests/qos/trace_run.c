@@ -101,6 +101,7 @@ static void config_make(struct run *r, struct qos_config *c)
         k->burst = k->burst ? k->burst : 1;
         k->weight = up_to(r, 3);
         k->per_stream = chance(r, 30) ? 1 + up_to(r, 3) : 0;
+        k->hedge = chance(r, 50) ? up_to(r, 1001) : 0;
     }
 }
 
@@ -115,6 +116,7 @@ static struct conn *conn_of(struct run *r, qos_conn handle)
 static void order_take(struct run *r, const struct qos_order *o)
 {
     struct conn *c;
+    qos_op twin;
 
     switch (o->kind) {
     case QOS_OPEN:
@@ -128,6 +130,10 @@ static void order_take(struct run *r, const struct qos_order *o)
         return;
     case QOS_CLOSE:
         conn_of(r, o->conn)->closing = true;
+        return;
+    case QOS_LATE:
+        if (chance(r, 90) && !qos_hedge(r->q, r->now, o->op, r, &twin))
+            r->ops[r->nops++ % HANDLES] = twin;
         return;
     case QOS_END:
         return;
@@ -192,6 +198,10 @@ static void conn_act(struct run *r, struct conn *c)
         qos_conn_ready(r->q, r->now, c->handle);
     } else if (c->n) {
         qos_op op = c->flying[0];
+        if (chance(r, 40)) {
+            qos_op_begun(r->q, r->now, op);
+            return;
+        }
         memmove(c->flying, c->flying + 1, --c->n * sizeof(c->flying[0]));
         qos_op_done(r->q, r->now, op, outcomes[up_to(r, 9)], up_to(r, 900000));
     }
@@ -212,6 +222,7 @@ static void step(struct run *r)
 {
     qos_op any = r->nops ? r->ops[up_to(r, HANDLES)] : 0;
     unsigned what = up_to(r, 100);
+    qos_op twin;
 
     if (chance(r, 70))
         r->now += up_to(r, 20000);
@@ -226,6 +237,8 @@ static void step(struct run *r)
                     chance(r, 50) ? r->now + up_to(r, 2000000) : 0);
     else if (what < 95)
         qos_cancel(r->q, r->now, any);
+    else if (what < 96 && r->nops)
+        qos_hedge(r->q, r->now, any, r, &twin); /* of what nobody called late */
     else if (what < 97)
         qos_op_done(r->q, r->now, dice(r), QOS_OK, 1); /* late: of one that has ended long since */
     else if (chance(r, 30))

@@ -17,6 +17,7 @@ static void make_classes(struct dice *d, struct qos_config *c, unsigned total)
         k->burst = k->burst ? k->burst : 1;
         k->weight = dice_chance(d, 300) ? 1 + dice_below(d, 50) : 0;
         k->per_stream = dice_chance(d, 250) ? 1 + dice_below(d, 6) : 0;
+        k->hedge = i == TRAFFIC_STREAMING && total % 3 ? 10 + total * 37 % 300 : 0;
     }
 }
 
