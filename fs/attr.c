@@ -50,6 +50,7 @@ bool fs_node_stat(struct fs *fs, const struct fs_node *n, struct stat *st)
         st->st_blocks = (blkcnt_t)(size / 512 + (size % 512 != 0));
     }
     st->st_mtim.tv_sec = (time_t)(dir ? n->newest_s : n->mtime_s);
+    st->st_mtim.tv_nsec = n->mtime_ns;
     st->st_ctim = st->st_atim = st->st_mtim;
     return size != FS_SIZE_UNKNOWN;
 }
@@ -114,7 +115,7 @@ uint64_t fs_node_identity(const struct fs_node *n)
 
 uint64_t fs_node_dated(const struct fs_node *n)
 {
-    return n->file ? n->file->posted->posted_s : n->mtime_s;
+    return n->file ? n->file->posted->posted_s : n->mtime_s > 0 ? (uint64_t)n->mtime_s : 0;
 }
 
 uint64_t fs_node_guess(const struct fs_node *n)

@@ -167,8 +167,9 @@ struct fs_origin {
 struct fs_node {
     /* fixed once it is in the tree */
     uint64_t ino;
-    uint64_t hash; /* of parent and name */
-    uint64_t mtime_s;
+    uint64_t hash;   /* of parent and name */
+    int64_t mtime_s; /* Unix time */
+    uint32_t mtime_ns;
     struct fs_node *parent;         /* the root's: itself */
     const struct fs_origin *origin; /* NULL: the root */
     const char *name;
@@ -182,7 +183,7 @@ struct fs_node {
     struct fs_node *chain; /* the next of one hash bucket */
     struct fs_node **children;
     uint32_t nchildren, cap, ndirs;
-    _Atomic uint64_t newest_s; /* mtime of a directory: of its newest file */
+    _Atomic int64_t newest_s; /* mtime of a directory: of its newest file */
 };
 
 struct fs_tree {
@@ -208,9 +209,9 @@ uint64_t fs_tree_count(struct fs *fs);
 void fs_tree_files(struct fs *fs, void (*each)(struct fs *fs, struct fs_file *f));
 
 /** Where entry `e` of a view is shown: found, or made, with all directories above. What is not to be shown gets a node
- *  in no directory. NULL: no memory. */
+ *  in no directory. `main`: there are files that the NZB is about, so that others go aside. NULL: no memory. */
 struct archive_entry;
-struct fs_node *fs_tree_place(struct fs_view *v, const struct archive_entry *e);
+struct fs_node *fs_tree_place(struct fs_view *v, const struct archive_entry *e, bool main);
 
 /** The name of an NZB less ".nzb" and ".gz", made safe, in safe[NZB_NAME_MAX + 1]. */
 void fs_tree_title(const char *name, char *safe);

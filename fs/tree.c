@@ -135,7 +135,7 @@ static struct fs_node *node_add(struct fs_tree *t, struct fs_node *dir, const ch
     return n;
 }
 
-static void newest_set(struct fs_node *dir, uint64_t when_s)
+static void newest_set(struct fs_node *dir, int64_t when_s)
 {
     for (;; dir = dir->parent) {
         if (dir->newest_s < when_s)
@@ -158,7 +158,7 @@ static int file_add(struct fs_tree *t, struct fs_node *dir, const struct fs_orig
     }
     n->file = f;
     f->ino = n->ino;
-    n->mtime_s = posted->posted_s ? posted->posted_s : o->when_s;
+    n->mtime_s = (int64_t)(posted->posted_s ? posted->posted_s : o->when_s);
     newest_set(dir, n->mtime_s);
     return 0;
 }
@@ -190,7 +190,7 @@ static int origin_add(struct fs *fs, const char *dir, const struct fs_origin *o)
     if (!at)
         return -ENOMEM;
     if (!o->nzb->nfiles)
-        newest_set(at, o->when_s);
+        newest_set(at, (int64_t)o->when_s);
     struct fs_node *posted = at;
     bool contents = fs->mount.view != CONFIG_VIEW_RAW && !at->view && !at->nchildren;
     bool shown = fs->mount.view == CONFIG_VIEW_BOTH;
@@ -289,8 +289,10 @@ static bool node_fill(struct fs_view *v, struct fs_node *n, const struct archive
 {
     const struct fs_node *post = e->post != UINT32_MAX ? v->posts[e->post] : NULL;
     n->mtime_s = post ? post->mtime_s : v->posted->newest_s;
-    if (e->mtime_s > 0)
-        n->mtime_s = (uint64_t)e->mtime_s;
+    if (!post && e->mtime_s != INT64_MIN) {
+        n->mtime_s = e->mtime_s;
+        n->mtime_ns = e->mtime_ns;
+    }
     if (post) {
         n->alias = arena_new(&v->fs->tree.arena, struct fs_disowned);
         if (!n->alias)
@@ -307,7 +309,7 @@ static bool node_fill(struct fs_view *v, struct fs_node *n, const struct archive
 }
 
 /* Under the lock. */
-static struct fs_node *place(struct fs_view *v, const struct archive_entry *e)
+static struct fs_node *place(struct fs_view *v, const struct archive_entry *e, bool main)
 {
     struct fs_tree *t = &v->fs->tree;
     struct fs_node *dir = v->dir;
@@ -319,7 +321,7 @@ static struct fs_node *place(struct fs_view *v, const struct archive_entry *e)
             node_make(t, v->posted, arena_strndup(&t->arena, name, strlen(name)), v->origin);
         return n && (e->dir || node_fill(v, n, e)) ? n : NULL;
     }
-    if (e->aside)
+    if (e->aside && main && e->post != UINT32_MAX) /* what is in an archive has its place there */
         dir = subdir(t, dir, ASIDE_DIR, strlen(ASIDE_DIR));
     dir = dir ? path_walk(t, dir, e->path, &name) : NULL;
     if (!dir)
@@ -330,7 +332,7 @@ static struct fs_node *place(struct fs_view *v, const struct archive_entry *e)
     n = node_add(t, dir, name, v->origin);
     if (n && e->dir) {
         dir->ndirs++;
-        n->newest_s = e->mtime_s > 0 ? (uint64_t)e->mtime_s : v->posted->newest_s;
+        n->newest_s = e->mtime_s != INT64_MIN ? e->mtime_s : v->posted->newest_s;
         return n;
     }
     if (!n || !node_fill(v, n, e))
@@ -339,11 +341,11 @@ static struct fs_node *place(struct fs_view *v, const struct archive_entry *e)
     return n;
 }
 
-struct fs_node *fs_tree_place(struct fs_view *v, const struct archive_entry *e)
+struct fs_node *fs_tree_place(struct fs_view *v, const struct archive_entry *e, bool main)
 {
     struct fs_tree *t = &v->fs->tree;
     pthread_rwlock_wrlock(&t->lock);
-    struct fs_node *n = place(v, e);
+    struct fs_node *n = place(v, e, main);
     pthread_rwlock_unlock(&t->lock);
     return n;
 }

@@ -252,9 +252,12 @@ static void contents_swap(struct fs_view *v, struct fs_layout *before, struct fs
 static int nodes_make(struct fs_view *v, struct fs_layout *l)
 {
     const struct archive_layout *found = l->found;
+    bool main = false;
+    for (uint32_t i = 0; i < found->nentries; i++)
+        main |= !found->entries[i].aside && !found->entries[i].hidden && !found->entries[i].dir;
     for (uint32_t i = 0; i < found->nentries; i++) {
         const struct archive_entry *e = &found->entries[i];
-        struct fs_node *n = fs_tree_place(v, e);
+        struct fs_node *n = fs_tree_place(v, e, main);
         if (!n)
             return -ENOMEM;
         l->nodes[i] = n;

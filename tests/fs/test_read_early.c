@@ -76,7 +76,7 @@ static unsigned taken_back(void)
     ck_assert_int_eq(fs_disown_start(d, drop, NULL), 0);
     for (bool empty = false; !empty; sched_yield()) {
         pthread_mutex_lock(&d->lock);
-        empty = list_is_empty(&d->files);
+        empty = list_is_empty(&d->entries);
         pthread_mutex_unlock(&d->lock);
     }
     fs_disown_stop(d);

@@ -56,12 +56,12 @@ static void drop(void *arg, uint64_t ino, uint64_t begin, uint64_t end)
 static void forget(void)
 {
     struct fs_disown *d = &rig_fs(rig)->disown;
-    if (list_is_empty(&d->files)) /* nobody adds while nothing happens */
+    if (list_is_empty(&d->entries)) /* nobody adds while nothing happens */
         return;
     ck_assert_int_eq(fs_disown_start(d, drop, NULL), 0);
     for (bool empty = false; !empty; sched_yield()) {
         pthread_mutex_lock(&d->lock);
-        empty = list_is_empty(&d->files);
+        empty = list_is_empty(&d->entries);
         pthread_mutex_unlock(&d->lock);
     }
     fs_disown_stop(d);
