@@ -36,7 +36,7 @@ static void put(const void *p, size_t n)
 {
     ck_assert_uint_le(nbytes + n, ROOM);
     if (n)
-        memcpy(bytes + nbytes, p, n);
+        memmove(bytes + nbytes, p, n);
     nbytes += n;
 }
 
