@@ -83,7 +83,7 @@ raw_agrees() { # READERS PASSWORD VOLUME...
     local readers=$1 secret=$2 v i
     local -a mounted=()
     shift 2
-    up "$nzb" -o view=raw
+    up "$nzb" -o "view=$view"
     for v; do
         mounted+=("$mnt/${v##*/}")
         same "$v" "$mnt/${v##*/}"
@@ -117,7 +117,8 @@ variety() { # READERS NAME PASSWORD MAKE [OPTION]...
     done <"$tmp/volumes"
     say "$name"
     post "$name" "$password" "${volumes[@]}"
-    if [[ $view == raw ]]; then
+    # It does not begin as a ZIP archive does.
+    if [[ $view == raw || $name == zip-prefix ]]; then
         raw_agrees "$readers" "$password" "${volumes[@]}"
     else
         contents_agree "${anywhere:-1}"
