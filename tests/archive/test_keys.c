@@ -138,7 +138,7 @@ START_TEST(too_much_work_is_refused)
 }
 END_TEST
 
-/* A million asks for one salt end, since it is derived once; so do two passwords in turns. */
+/* Many asks for one salt cost one derivation, also when two passwords take turns. */
 START_TEST(what_was_derived_once_is_kept)
 {
     const char *const passwords[] = {"one", "two"};
@@ -149,7 +149,7 @@ START_TEST(what_was_derived_once_is_kept)
     for (unsigned i = 0; i < 2; i++)
         ck_assert(archive_keys_rar5(k, i, salt16, 12, key[i], hash_key, check));
     ck_assert_mem_ne(key[0], key[1], 32);
-    for (unsigned i = 0; i < 1000000; i++) {
+    for (unsigned i = 0; i < 100000; i++) {
         ck_assert(archive_keys_rar5(k, i % 2, salt16, 12, again, hash_key, check));
         ck_assert_mem_eq(again, key[i % 2], 32);
     }
@@ -157,6 +157,7 @@ START_TEST(what_was_derived_once_is_kept)
 }
 END_TEST
 
+#ifndef __SANITIZE_THREAD__
 /* 2^24 rounds for each of many salts would take hours. */
 START_TEST(many_salts_of_much_work_come_to_an_end)
 {
@@ -179,6 +180,7 @@ START_TEST(many_salts_of_much_work_come_to_an_end)
     archive_keys_free(k);
 }
 END_TEST
+#endif
 
 START_TEST(the_password_that_worked_is_tried_first)
 {
@@ -211,7 +213,9 @@ int main(void)
     tcase_add_test(t, sevenz_without_rounds_is_salt_and_password_themselves);
     tcase_add_test(t, too_much_work_is_refused);
     tcase_add_test(t, what_was_derived_once_is_kept);
+#ifndef __SANITIZE_THREAD__ /* there is one thread, and all that work takes minutes */
     tcase_add_test(t, many_salts_of_much_work_come_to_an_end);
+#endif
     tcase_add_test(t, the_password_that_worked_is_tried_first);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -311,8 +311,7 @@ END_TEST
 START_TEST(short_heads_are_read_to_their_end_only)
 {
     static const char heads[][16] = {"\x1a\x45\xdf\xa3webm",
-                                     "\0\0\0\x14"
-                                     "ftypqt  ",
+                                     "\0\0\0\024ftypqt  ",
                                      "RIFF1234AVI ",
                                      "Rar!\x1a\x07\x01",
                                      "PK\3\4",

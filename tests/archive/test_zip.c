@@ -15,7 +15,8 @@ static size_t box_len;
 static void put(const void *p, size_t n)
 {
     ck_assert_uint_le(box_len + n, sizeof(box));
-    memcpy(box + box_len, p, n);
+    if (n)
+        memcpy(box + box_len, p, n);
     box_len += n;
 }
 
