@@ -10,10 +10,10 @@
 /* Results that are kept: volumes of one set share salts, sets do not. */
 #define KEPT        256u
 
-/* Rounds that one object derives in all, about two minutes of one core: a hostile header may ask for 2^24 of them
- * for each of its salts. A RAR 4 set takes 2^18 for a salt, so this is some 2,000 salts. A round of RAR 5 hashes
+/* Rounds that one object derives in all, some ten seconds of one core: a hostile header may ask for 2^24 of them
+ * for each of its salts. A RAR 4 set takes 2^18 for a salt, so this is some 1,000 salts. A round of RAR 5 hashes
  * four blocks and counts four times. */
-#define WORK_MOST   (UINT64_C(1) << 29)
+#define WORK_MOST   (UINT64_C(1) << 28)
 
 #define SALT_MOST   64u
 #define BATCH       ((size_t)16384) /* bytes hashed with one call */

@@ -6,9 +6,9 @@
 
 #include <openssl/crypto.h>
 
-/* Rounds of RAR 5's hashing that one set may cost, all salts and passwords together: half a minute. What WinRAR writes
+/* Rounds of RAR 5's hashing that one set may cost, all salts and passwords together: some seconds. What WinRAR writes
  * takes 2^15 of them for a salt, or RAR 4's way, whose rounds cost a quarter. */
-#define WORK_MOST  ((uint64_t)1 << 25)
+#define WORK_MOST  ((uint64_t)1 << 24)
 #define WORK_LEAST ((uint64_t)1 << 15)
 #define WORK_RAR4  ((uint64_t)1 << 16)
 

@@ -2,6 +2,8 @@
 #define LOG_TAG "archive.survey"
 #include "archive/survey_internal.h"
 
+#include "archive/joined.h"
+
 #include "base/log.h"
 #include "base/overflow.h"
 
@@ -68,8 +70,12 @@ static int joined_read(struct archive_set *s, const char *name)
     if (!m)
         return -ENOMEM;
     int e = archive_joined_init(&j, s);
+    if (!e) /* nothing else tells whether sizes that were reckoned add up */
+        e = archive_joined_measure(&j);
     if (survey_stops(e))
         return e;
+    if (e == 1)
+        e = 0;
     if (e) {
         s->why = ARCHIVE_UNREADABLE;
         return 0;

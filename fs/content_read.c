@@ -34,10 +34,11 @@ struct part {
     struct content_read *of;
     struct fs_read *read; /* NULL: it has ended, and was let go of */
     uint8_t *to;          /* where its bytes go; NULL: they stay */
-    uint32_t post;        /* of a head: whose */
+    uint32_t post;        /* of a proof: whose */
     uint32_t len, got;
     int err;
-    bool head;
+    enum fs_proof proof; /* NONE: these are bytes of the file */
+    uint64_t size;       /* of what it reads from */
 };
 
 struct content_read {
@@ -92,6 +93,7 @@ static void part_over(struct part *p)
     bool stays = !p->to && r->len; /* it is the answer */
     p->got = r->err ? 0 : (uint32_t)r->n;
     p->err = r->err ? r->err : p->got == p->len ? 0 : EIO;
+    p->size = r->size;
     if (p->to)
         part_copy(p);
     pthread_mutex_lock(&c->lock);
@@ -184,22 +186,27 @@ static void parts_drop(struct content_read *c)
 
 /* --- look -------------------------------------------------------------------------------------- */
 
-/* The head of `post`, unless it was seen: as a part. False: no memory. */
-static bool head_add(struct content_read *c, uint32_t post)
+/* What proves that `post` is as was reckoned, unless it is known to be: as a part. False: no memory. */
+static bool proof_add(struct content_read *c, uint32_t post)
 {
-    uint64_t head = fs_layout_head(c->layout, post);
-    if (!head)
+    uint64_t head;
+    uint8_t *to = NULL;
+    enum fs_proof proof = fs_layout_proof(c->layout, post, &head);
+    if (proof == FS_PROOF_NONE)
         return true;
     uint32_t len = head < HEAD_MOST ? (uint32_t)head : HEAD_MOST;
-    uint8_t *to = malloc(len);
-    if (!to || !part_add(c, c->layout->view->posts[post], 0, len)) {
+    if (len && !(to = malloc(len)))
+        return false;
+    if (!part_add(c, c->layout->view->posts[post], 0, len)) {
         free(to);
         return false;
     }
     struct part *p = &c->parts[c->nparts - 1];
-    p->head = true;
+    p->read->early &= len != 0; /* a size has no checksum of its own */
+    p->proof = proof;
     p->post = post;
-    p->to = c->heads[c->nheads++] = to;
+    if (to)
+        p->to = c->heads[c->nheads++] = to;
     return true;
 }
 
@@ -236,7 +243,7 @@ static int parts_look(struct content_read *c)
         if (!node)
             return EIO;
         uint64_t stop = x->at + x->len < c->end ? x->at + x->len : c->end;
-        if (x->computed && !x->entry && !head_add(c, x->from))
+        if (x->computed && !x->entry && !proof_add(c, x->from))
             return ENOMEM;
         if (!part_add(c, node, x->off + (pos - x->at), (uint32_t)(stop - pos)))
             return ENOMEM;
@@ -250,7 +257,7 @@ static int parts_look(struct content_read *c)
         return ENOMEM;
     uint8_t *to = c->buf + (c->pos - c->base);
     for (unsigned k = 0; k < c->nparts; k++) {
-        if (c->parts[k].head)
+        if (c->parts[k].proof)
             continue;
         c->parts[k].to = to;
         to += c->parts[k].len;
@@ -264,7 +271,10 @@ static int parts_look(struct content_read *c)
 static bool surprised(struct content_read *c, const struct part *p, int *err)
 {
     *err = p->err;
-    return !p->err && !fs_layout_seen(c->layout, p->post, p->to, p->len);
+    if (p->err)
+        return false;
+    return p->proof == FS_PROOF_HEAD ? !fs_layout_seen(c->layout, p->post, p->to, p->len)
+                                     : !fs_layout_sized(c->layout, p->post, p->size);
 }
 
 /* How far the parts of a round have brought us; the errno of the first that failed, with what stands before it kept.
@@ -274,11 +284,11 @@ static int parts_judge(struct content_read *c, bool *again)
     int err = 0;
     for (unsigned k = 0; k < c->nparts && !err; k++) {
         const struct part *p = &c->parts[k];
-        if (p->head && surprised(c, p, &err)) {
+        if (p->proof && surprised(c, p, &err)) {
             *again = true;
             return 0;
         }
-        if (p->head)
+        if (p->proof)
             continue;
         err = p->err;
         if (!err || c->pub.partial)

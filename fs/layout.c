@@ -68,11 +68,16 @@ const struct archive_extent *fs_extent_find(const struct archive_entry *e, uint6
     return lo < e->nextents && e->extents[lo].at <= pos ? &e->extents[lo] : NULL;
 }
 
-uint64_t fs_layout_head(const struct fs_layout *l, uint32_t post)
+enum fs_proof fs_layout_proof(const struct fs_layout *l, uint32_t post, uint64_t *head)
 {
+    uint64_t size;
+    *head = 0;
     if (atomic_load_explicit(&l->heads[post].is, memory_order_acquire) == FS_HEAD_GOOD)
-        return 0;
-    return archive_volume_head(l->found, post);
+        return FS_PROOF_NONE;
+    *head = archive_volume_head(l->found, post);
+    if (*head)
+        return FS_PROOF_HEAD;
+    return archive_volume_size(l->found, post, &size) ? FS_PROOF_SIZE : FS_PROOF_NONE;
 }
 
 static void surprise_log(const struct fs_layout *l, uint32_t post)
@@ -81,9 +86,9 @@ static void surprise_log(const struct fs_layout *l, uint32_t post)
              l->view->origin->path, l->view->posts[post]->name);
 }
 
-bool fs_layout_seen(struct fs_layout *l, uint32_t post, const void *head, size_t len)
+/* What is known of `post` now. */
+static bool judge(struct fs_layout *l, uint32_t post, bool good)
 {
-    bool good = archive_volume_is(l->found, post, head, len);
     uint8_t before =
         atomic_exchange(&l->heads[post].is, (uint8_t)(good ? FS_HEAD_GOOD : FS_HEAD_OTHER));
     if (!good) {
@@ -92,6 +97,17 @@ bool fs_layout_seen(struct fs_layout *l, uint32_t post, const void *head, size_t
         fs_view_surprised(l->view, l);
     }
     return good;
+}
+
+bool fs_layout_seen(struct fs_layout *l, uint32_t post, const void *head, size_t len)
+{
+    return judge(l, post, archive_volume_is(l->found, post, head, len));
+}
+
+bool fs_layout_sized(struct fs_layout *l, uint32_t post, uint64_t size)
+{
+    uint64_t want;
+    return judge(l, post, !archive_volume_size(l->found, post, &want) || size == want);
 }
 
 struct fs_node *fs_layout_place(const struct fs_layout *l, uint32_t entry, uint64_t pos,
@@ -131,27 +147,29 @@ struct ahead {
     uint32_t want; /* bytes of the head; 0: only what its first article says of it is wanted */
 };
 
-static void ahead_end(struct fs_read *r)
+static void ahead_judge(struct ahead *a, const struct fs_read *r)
 {
-    struct ahead *a = r->arg;
-    uint8_t state = FS_HEAD_UNSEEN;
-    uint8_t *head = NULL;
-    if (!r->err && !a->want)
-        state = FS_HEAD_GOOD;
-    else if (!r->err && r->n == a->want)
-        head = malloc(a->want);
-    if (head) {
-        size_t got = 0;
-        for (unsigned k = 0; k < r->niov; k++) {
-            memcpy(head + got, r->iov[k].iov_base, r->iov[k].iov_len);
-            got += r->iov[k].iov_len;
-        }
+    uint8_t *head = malloc((size_t)a->want + 1), *to = head;
+    for (unsigned k = 0; head && k < r->niov; k++) {
+        memcpy(to, r->iov[k].iov_base, r->iov[k].iov_len);
+        to += r->iov[k].iov_len;
     }
     if (head)
         fs_layout_seen(a->layout, a->post, head, a->want);
     else
-        atomic_store(&a->layout->heads[a->post].is, state);
+        atomic_store(&a->layout->heads[a->post].is, FS_HEAD_UNSEEN);
     free(head);
+}
+
+static void ahead_end(struct fs_read *r)
+{
+    struct ahead *a = r->arg;
+    if (r->err || r->n != a->want)
+        atomic_store(&a->layout->heads[a->post].is, FS_HEAD_UNSEEN);
+    else if (a->want)
+        ahead_judge(a, r);
+    else
+        fs_layout_sized(a->layout, a->post, r->size);
     fs_layout_put(a->layout);
     free(a);
     fs_read_end(r); /* last: as long as there is a read the fs stays */
@@ -160,8 +178,9 @@ static void ahead_end(struct fs_read *r)
 void fs_layout_prepare(struct fs_layout *l, uint32_t post, uint64_t stream)
 {
     uint8_t unseen = FS_HEAD_UNSEEN;
-    uint64_t head = archive_volume_head(l->found, post);
-    bool known = !head && l->view->posts[post]->file->size != FS_SIZE_UNKNOWN;
+    uint64_t head;
+    bool known = fs_layout_proof(l, post, &head) == FS_PROOF_NONE &&
+                 l->view->posts[post]->file->size != FS_SIZE_UNKNOWN;
     if (known ||
         !atomic_compare_exchange_strong(&l->heads[post].is, &unseen, (uint8_t)FS_HEAD_COMING))
         return;

@@ -55,10 +55,12 @@ struct fs_spot fs_spot_find(const struct fs_where *w, uint64_t pos)
                   : NULL;
     if (!n)
         return s;
+    uint64_t head;
     uint32_t post = s.post;
     s = posted_spot(n->file, off);
     s.post = post;
-    s.prepare = s.place == SEGMAP_ASK || (computed && fs_layout_head(w->layout, post));
+    s.prepare = s.place == SEGMAP_ASK ||
+                (computed && fs_layout_proof(w->layout, post, &head) != FS_PROOF_NONE);
     if (s.place == SEGMAP_HERE || s.place == SEGMAP_HOLE) {
         spot_move(&s, pos, off, len);
     } else if (s.place == SEGMAP_EOF) { /* its volume is shorter than was reckoned */

@@ -112,11 +112,17 @@ struct fs_layout *fs_content_layout(struct fs_content *c, uint32_t *entry);
 /** The extent that holds byte `pos` of the stream of `e`; NULL: behind its end. */
 const struct archive_extent *fs_extent_find(const struct archive_entry *e, uint64_t pos);
 
-/** How many of the first bytes of `post` are still to be seen before a computed extent of it may be shown. */
-uint64_t fs_layout_head(const struct fs_layout *l, uint32_t post);
+/** What is to be known of `post` before a computed extent of it may be shown. */
+enum fs_proof {
+    FS_PROOF_NONE, /* nothing, or it is known already */
+    FS_PROOF_HEAD, /* its first *head bytes, for fs_layout_seen() */
+    FS_PROOF_SIZE, /* how long it is, for fs_layout_sized() */
+};
+enum fs_proof fs_layout_proof(const struct fs_layout *l, uint32_t post, uint64_t *head);
 
-/** `head` are they. False: not what was reckoned; the view has been told. */
+/** False: it is not as was reckoned, and the view has been told. */
 bool fs_layout_seen(struct fs_layout *l, uint32_t post, const void *head, size_t len);
+bool fs_layout_sized(struct fs_layout *l, uint32_t post, uint64_t size);
 
 /** Byte `pos` of a content, as a place of a posted file: *off in it, and how many bytes go on from there. NULL: there
  *  is none. `pos` counts what is shown; where it is encrypted, of the text that becomes it. */
