@@ -14,9 +14,11 @@
 
 /* In the order they run. */
 static const struct scenario *const scenarios[] = {
-    &scenario_first, &scenario_steady,   &scenario_seek,       &scenario_four,  &scenario_two,
-    &scenario_busy,  &scenario_failover, &scenario_pause,      &scenario_skip,  &scenario_reopen,
-    &scenario_scan,  &scenario_scale,    &scenario_scale_free, &scenario_hedge, &scenario_memory,
+    &scenario_first,      &scenario_steady, &scenario_seek,      &scenario_four,
+    &scenario_two,        &scenario_busy,   &scenario_failover,  &scenario_pause,
+    &scenario_skip,       &scenario_reopen, &scenario_scan,      &scenario_scale,
+    &scenario_scale_free, &scenario_hedge,  &scenario_encrypted, &scenario_hidden,
+    &scenario_memory,
 };
 #define NSCENARIOS (sizeof(scenarios) / sizeof(*scenarios))
 

@@ -73,7 +73,9 @@ extern const struct scenario scenario_reopen;     /* B10 */
 extern const struct scenario scenario_scan;       /* B11 */
 extern const struct scenario scenario_scale;      /* B12 */
 extern const struct scenario scenario_scale_free; /* B12F */
-extern const struct scenario scenario_hedge;    /* B13 */
+extern const struct scenario scenario_hedge;      /* B13 */
+extern const struct scenario scenario_encrypted;  /* A4 */
+extern const struct scenario scenario_hidden;     /* A8 */
 extern const struct scenario scenario_memory;     /* MEM */
 
 #endif
