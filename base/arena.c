@@ -51,6 +51,12 @@ void arena_fini(struct arena *a)
     *a = (struct arena){.limit = a->limit};
 }
 
+void arena_wipe(struct arena *a)
+{
+    for (struct arena_chunk *c = a->chunks; c; c = c->next)
+        explicit_bzero(c->data, c->used);
+}
+
 void *arena_alloc(struct arena *a, size_t size, size_t align)
 {
     assert(align && !(align & (align - 1)) && align <= 64);

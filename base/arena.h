@@ -24,6 +24,9 @@ struct arena {
 /** A zeroed `struct arena` is ready to use; `limit` may be set before the first allocation. */
 void arena_fini(struct arena *a);
 
+/** All that was handed out is overwritten with zeros, and stays: before arena_fini() where it held secrets. */
+void arena_wipe(struct arena *a);
+
 /** `size` zeroed bytes, aligned to `align` (a power of two, at most 64). */
 void *arena_alloc(struct arena *a, size_t size, size_t align);
 

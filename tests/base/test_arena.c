@@ -71,6 +71,23 @@ START_TEST(a_large_piece_gets_a_chunk_of_its_own)
 }
 END_TEST
 
+START_TEST(secrets_are_overwritten_in_every_chunk)
+{
+    struct arena a = {0};
+    unsigned char *p[40];
+
+    for (size_t i = 0; i < 40; i++) {
+        p[i] = arena_alloc(&a, 100 * i + 1, 1);
+        memset(p[i], 0xa5, 100 * i + 1);
+    }
+    arena_wipe(&a);
+    for (size_t i = 0; i < 40; i++)
+        for (size_t k = 0; k < 100 * i + 1; k++)
+            ck_assert_uint_eq(p[i][k], 0);
+    arena_fini(&a);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("base/arena");
@@ -82,6 +99,7 @@ int main(void)
     tcase_add_test(t, the_limit_is_never_exceeded);
     tcase_add_test(t, sizes_that_do_not_fit_in_a_size_are_refused);
     tcase_add_test(t, a_large_piece_gets_a_chunk_of_its_own);
+    tcase_add_test(t, secrets_are_overwritten_in_every_chunk);
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);
     srunner_free(r);
