@@ -41,7 +41,7 @@ struct derived {
 struct archive_keys {
     unsigned n, first;
     struct password *passwords;
-    uint64_t work; /* rounds so far */
+    uint64_t work, limit; /* rounds so far, and at most */
     unsigned nkept, next;
     struct derived kept[KEPT];
 };
@@ -78,6 +78,7 @@ struct archive_keys *archive_keys_new(const char *const *passwords, unsigned n)
 
     if (!k)
         return NULL;
+    k->limit = WORK_MOST;
     k->passwords = calloc(n ? n : 1, sizeof(*k->passwords));
     if (!k->passwords)
         goto err;
@@ -113,6 +114,11 @@ void archive_keys_free(struct archive_keys *k)
     free(k->passwords);
     OPENSSL_cleanse(k, sizeof(*k));
     free(k);
+}
+
+void archive_keys_limit(struct archive_keys *k, uint64_t rounds)
+{
+    k->limit = rounds;
 }
 
 unsigned archive_keys_count(const struct archive_keys *k)
@@ -416,7 +422,7 @@ static bool derive(struct archive_keys *k, struct derived *d, const uint8_t *sal
         *d = *old;
         return true;
     }
-    if (k->work + work > WORK_MOST)
+    if (work > k->limit || k->work > k->limit - work)
         return false;
     k->work += work;
     switch (d->kind) {

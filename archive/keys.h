@@ -20,6 +20,9 @@ void archive_keys_free(struct archive_keys *k);
 
 unsigned archive_keys_count(const struct archive_keys *k);
 
+/** Rounds that it derives in all, in place of what would be some ten seconds of one core. */
+void archive_keys_limit(struct archive_keys *k, uint64_t rounds);
+
 /** The most work that a header may ask for: 2^24 rounds. */
 #define ARCHIVE_KDF_LOG2_MAX 24u
 

@@ -63,8 +63,10 @@ int rar_key_get(struct rar_reader *r, const struct rar_crypt *c, unsigned i,
                     ? archive_keys_rar5(r->keys, i, c->salt, c->log2, n->key, hash_key, n->check)
                     : archive_keys_rar4(r->keys, i, c->salted ? c->salt : NULL, n->key, n->iv);
     OPENSSL_cleanse(hash_key, sizeof(hash_key));
-    if (!done)
-        return -ENOMEM;
+    if (!done) { /* all the work that passwords may cost was done: for other sets */
+        *why = ARCHIVE_TOO_MUCH;
+        return 0;
+    }
     n->next = r->known;
     r->known = n;
     *k = n;

@@ -80,7 +80,7 @@ static enum archive_why key_make(struct reader *r, const struct sevenz_aes *aes,
     }
     r->has_key = false;
     if (!archive_keys_7z(r->s->keys, i, aes->salt, aes->salt_len, aes->log2_rounds, r->key))
-        return ARCHIVE_CIPHER;
+        return sevenz_aes_refused(aes);
     r->aes = *aes;
     r->password = i;
     r->has_key = true;

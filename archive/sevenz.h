@@ -88,6 +88,9 @@ struct sevenz_aes {
 /** The properties of an AES coder. False: we do not know them. */
 bool sevenz_aes_parse(const struct sevenz_coder *c, struct sevenz_aes *aes);
 
+/** Why no key was derived for it: it asks for more than we do for anybody, or others had all that we do in all. */
+enum archive_why sevenz_aes_refused(const struct sevenz_aes *aes);
+
 /** The header that is packed in the first folder of `st`, in `a`; *proven: a password opened it. 0 with *why, or what
  *  reading says. */
 int sevenz_unpack(struct archive_joined *j, const struct sevenz_streams *st, struct arena *a,

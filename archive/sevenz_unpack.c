@@ -34,6 +34,12 @@ bool sevenz_aes_parse(const struct sevenz_coder *c, struct sevenz_aes *aes)
     return true;
 }
 
+enum archive_why sevenz_aes_refused(const struct sevenz_aes *aes)
+{
+    bool known = aes->log2_rounds <= ARCHIVE_KDF_LOG2_MAX || aes->log2_rounds == 0x3f;
+    return known ? ARCHIVE_TOO_MUCH : ARCHIVE_CIPHER;
+}
+
 /** `in` through one LZMA coder, into exactly `outlen` bytes. False: it does not come to that. */
 static bool unlzma(const struct sevenz_coder *c, const uint8_t *in, size_t inlen, uint8_t *out,
                    size_t outlen)
@@ -145,7 +151,7 @@ static int try_passwords(struct archive_keys *keys, const struct sevenz_folder *
     for (unsigned t = 0; t < n && !err && *why == ARCHIVE_BAD_PASSWORD; t++) {
         unsigned i = (archive_keys_first(keys) + t) % n;
         if (!archive_keys_7z(keys, i, aes.salt, aes.salt_len, aes.log2_rounds, cipher.key)) {
-            *why = ARCHIVE_CIPHER;
+            *why = sevenz_aes_refused(&aes);
             break;
         }
         err = undo_all(f, &cipher, packed, len, data);

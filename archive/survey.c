@@ -147,9 +147,8 @@ static void survey_free(struct archive_survey *sv)
         return;
     for (uint32_t i = 0; i < sv->nsets; i++) {
         struct survey_set *set = sv->sets[i];
-        for (uint32_t k = 0; k < set->s.nmembers; k++) /* in the set's own arena */
-            OPENSSL_cleanse((void *)(uintptr_t)&set->s.members[k].cipher,
-                            sizeof(struct archive_cipher));
+        arena_wipe(
+            &set->arena); /* of keys: its members', and those the reader checks volumes with */
         arena_fini(&set->arena);
         free(set);
     }

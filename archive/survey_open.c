@@ -38,6 +38,7 @@ static struct survey_set *set_add(struct archive_survey *sv, const char *name, s
 /* What a set whose reading failed leaves behind: nothing but why. */
 static void set_clear(struct survey_set *set, enum archive_why why)
 {
+    arena_wipe(&set->arena);
     arena_fini(&set->arena);
     set->s.members = NULL;
     set->s.nmembers = 0;

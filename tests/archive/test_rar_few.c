@@ -353,6 +353,25 @@ START_TEST(the_right_one_of_several_passwords_is_found)
 }
 END_TEST
 
+START_TEST(where_all_work_was_spent_on_others_it_is_told)
+{
+    const char *const password = "p";
+    struct made_file f = {.name = "f", .len = 30000, .seed = 1};
+    for (unsigned k = 0; k < 4; k++) {
+        struct rarmaker_options o = {.version = 4 + k / 2,
+                                     .volume_size = 8000,
+                                     .password = password,
+                                     .encrypt_headers = k & 1};
+        struct opened x;
+        opened_init(&x, rarmaker_make(&o, &f, 1), password);
+        archive_keys_limit(x.keys, 1000);
+        opened_read(&x, true, false);
+        ck_assert_int_eq(k & 1 ? x.set.why : x.set.members[0].why, ARCHIVE_TOO_MUCH);
+        opened_fini(&x);
+    }
+}
+END_TEST
+
 START_TEST(parts_with_salts_of_their_own_are_not_read)
 {
     struct rarmaker_options o = {
@@ -413,6 +432,7 @@ int main(void)
     tcase_add_test(t, two_sets_in_one_heap_come_apart);
     tcase_add_test(t, wrong_and_missing_passwords_are_told_apart);
     tcase_add_test(t, the_right_one_of_several_passwords_is_found);
+    tcase_add_test(t, where_all_work_was_spent_on_others_it_is_told);
     tcase_add_test(t, parts_with_salts_of_their_own_are_not_read);
     tcase_add_test(t, a_set_of_a_hundred_gigabytes_is_reckoned);
     tcase_add_test(t, compressed_members_over_a_hundred_volumes_cost_three_articles);

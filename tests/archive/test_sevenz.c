@@ -446,6 +446,30 @@ START_TEST(a_wrong_password_is_told_from_none_and_from_damage)
 }
 END_TEST
 
+START_TEST(where_all_work_was_spent_on_others_it_is_told)
+{
+    const char *const password = "right";
+    size_t len;
+    if (!program_is_there("7z"))
+        return;
+    for (unsigned headers = 0; headers < 2; headers++) {
+        struct opened o;
+        program_run("rm -f x.7z && 7z a -mx0 -pright -mhe=%s x.7z d", headers ? "on" : "off");
+        uint8_t *data = program_slurp("x.7z", &len);
+        opened_cut(&o, &archive_7z, data, len, 0);
+        opened_passwords(&o, &password, 1);
+        archive_keys_limit(o.set.keys, 1000);
+        ck_assert_int_eq(opened_read(&o), 0);
+        if (headers)
+            ck_assert_int_eq(o.set.why, ARCHIVE_TOO_MUCH);
+        else
+            opened_expect_why(&o, "d/film.mkv", ARCHIVE_TOO_MUCH);
+        opened_fini(&o);
+        free(data);
+    }
+}
+END_TEST
+
 START_TEST(stored_and_compressed_files_stand_in_one_archive)
 {
     struct opened o;
@@ -610,6 +634,7 @@ int main(void)
     tcase_add_test(p, encrypted_headers_are_read);
     tcase_add_test(p, the_right_one_of_several_passwords_is_found);
     tcase_add_test(p, a_wrong_password_is_told_from_none_and_from_damage);
+    tcase_add_test(p, where_all_work_was_spent_on_others_it_is_told);
     tcase_add_test(p, stored_and_compressed_files_stand_in_one_archive);
     tcase_add_test(p, links_are_left_out);
     tcase_add_test(p, few_articles_open_many_volumes);
