@@ -12,7 +12,7 @@ mkdir "$posted"
 random_file "$posted/film.mkv" $size 1
 random_file "$posted/one byte.bin" 1 2
 random_file "$posted/exactly one part.bin" 750000 3
-seq 1 200000 >"$posted/numbers (1).txt"
+seq 1 200000 >"$posted/numbers (1).csv"
 
 sizes_and_contents() {
     local f

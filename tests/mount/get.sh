@@ -7,7 +7,7 @@ need openssl "$NZBFS"
 posted=$tmp/posted to=$tmp/to
 mkdir "$posted"
 random_file "$posted/film.mkv" 30000000 1
-random_file "$posted/a.txt" 100 2
+random_file "$posted/a.bin" 100 2
 start_newsd main --nzb "$tmp/x.nzb" "$posted"/*
 provider main
 
@@ -19,11 +19,11 @@ run() { # COMMAND...: $status, $stdout, $stderr
 
 say "ls costs nothing; with -l, an article a file"
 run ls "$tmp/x.nzb"
-[[ $status == 0 && $stdout == $'a.txt\nfilm.mkv' ]] || fail "ls: $status, $stdout, $stderr"
+[[ $status == 0 && $stdout == $'a.bin\nfilm.mkv' ]] || fail "ls: $status, $stdout, $stderr"
 newsd_stat main body
 ((answer == 0)) || fail "ls asked for $answer articles"
 run ls -l "$tmp/x.nzb"
-[[ $status == 0 && $stdout =~ 100\ .*a.txt && $stdout =~ 30000000\ .*film.mkv ]] || fail "ls -l: $status, $stdout, $stderr"
+[[ $status == 0 && $stdout =~ 100\ .*a.bin && $stdout =~ 30000000\ .*film.mkv ]] || fail "ls -l: $status, $stdout, $stderr"
 newsd_stat main body
 ((answer == 2)) || fail "ls -l asked for $answer articles"
 run ls "$tmp/x.nzb" nothing
@@ -46,14 +46,14 @@ say "get; what is there is left alone"
 run get "$tmp/x.nzb" -d "$to"
 [[ $status == 0 ]] || fail "get: $status, $stderr"
 same "$to/film.mkv" "$posted/film.mkv"
-same "$to/a.txt" "$posted/a.txt"
-[[ $(ls "$to") == $'a.txt\nfilm.mkv' ]] || fail "get left: $(ls "$to")"
+same "$to/a.bin" "$posted/a.bin"
+[[ $(ls "$to") == $'a.bin\nfilm.mkv' ]] || fail "get left: $(ls "$to")"
 run get "$tmp/x.nzb" -d "$to"
 [[ $status == 0 && $stderr == *"there already"* ]] || fail "get again: $status, $stderr"
-echo changed >"$to/a.txt"
-run get "$tmp/x.nzb" -d "$to" a.txt
+echo changed >"$to/a.bin"
+run get "$tmp/x.nzb" -d "$to" a.bin
 [[ $status == 1 && $stderr == *"is something else"* ]] || fail "get over another file: $status, $stderr"
-[[ $(<"$to/a.txt") == changed ]] || fail "get wrote over another file"
+[[ $(<"$to/a.bin") == changed ]] || fail "get wrote over another file"
 rm -r "$to"
 
 say "what is missing is named, the rest is kept, and the next run fetches only what lacks"
@@ -61,7 +61,7 @@ newsd_say main fault file/film.mkv/20 430
 run get "$tmp/x.nzb" -d "$to"
 [[ $status == 1 && $stderr == *"film.mkv: bytes "*"pieces could not be had"* ]] || fail "a part missing: $status, $stderr"
 [[ -e $to/film.mkv.part && -e $to/film.mkv.part.journal && ! -e $to/film.mkv ]] || fail "it left: $(ls "$to")"
-same "$to/a.txt" "$posted/a.txt"
+same "$to/a.bin" "$posted/a.bin"
 newsd_say main clear
 newsd_say main fault file/film.mkv/5 430 # need not be asked for again
 run get "$tmp/x.nzb" -d "$to"
@@ -88,9 +88,9 @@ rm -r "$to"
 
 say "a .part of another post is not touched"
 mkdir "$to"
-echo "mine" >"$to/a.txt.part"
-run get "$tmp/x.nzb" -d "$to" a.txt
-[[ $status == 1 && $(<"$to/a.txt.part") == mine ]] || fail "a strange .part: $status, $stderr, $(<"$to/a.txt.part")"
+echo "mine" >"$to/a.bin.part"
+run get "$tmp/x.nzb" -d "$to" a.bin
+[[ $status == 1 && $(<"$to/a.bin.part") == mine ]] || fail "a strange .part: $status, $stderr, $(<"$to/a.bin.part")"
 rm -r "$to"
 
 say "a damaged article never becomes a file"

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 skip_unless_fuse
 
-start_newsd main --nzb "$tmp/x.nzb" --generate film.mkv:2M --generate b.txt:100
+start_newsd main --nzb "$tmp/x.nzb" --generate film.mkv:2M --generate b.bin:100
 provider main
 cp "$conf" "$tmp/good.conf"
 
@@ -39,7 +39,7 @@ for fd in 0 1 2; do
     [[ $(readlink "/proc/$daemon/fd/$fd") == /dev/null ]] || fail "its fd $fd is open"
 done
 kill -HUP "$daemon" # finds the configuration that was named relative to another place
-cat "$mnt/b.txt" >/dev/null || fail "it cannot be read"
+cat "$mnt/b.bin" >/dev/null || fail "it cannot be read"
 down
 
 foreground() {
@@ -81,7 +81,7 @@ echo "not one" >"$tmp/dir/readme.txt"
 up "$tmp/dir" 2>"$tmp/err"
 grep -q 'bad.nzb:1:.*; skipped' "$tmp/err" || fail "the broken one was not told of: $(<"$tmp/err")"
 shown=$(cd "$mnt" && echo */*)
-[[ $shown == "first/b.txt first/film.mkv second/b.txt second/film.mkv" ]] || fail "it shows: $shown"
+[[ $shown == "first/b.bin first/film.mkv second/b.bin second/film.mkv" ]] || fail "it shows: $shown"
 same "$mnt/first/film.mkv" "$mnt/second/film.mkv"
 down
 rm "$tmp"/dir/{first.nzb,second.nzb.gz}

@@ -11,7 +11,7 @@ size=$(numfmt --from=iec "${NZBFS_TEST_SIZE:-$(by_build 64M 12M)}")
 data=$tmp/data
 mkdir -p "$data/set" "$tmp/half/set"
 random_file "$data/large.bin" "$size" 1
-random_file "$data/set/a & b.txt" 1234567 2
+random_file "$data/set/a & b.bin" 1234567 2
 random_file "$data/set/other.bin" 3000001 3
 nserv_nzbs "$data" 500000
 sum=$(sha256sum <"$data/large.bin")
@@ -31,8 +31,8 @@ whole() {
 }
 
 set_of_two() {
-    [[ $(ls "$mnt") == $'a & b.txt\nother.bin' ]] || fail "the set is: $(ls "$mnt")"
-    same "$mnt/a & b.txt" "$data/set/a & b.txt"
+    [[ $(ls "$mnt") == $'a & b.bin\nother.bin' ]] || fail "the set is: $(ls "$mnt")"
+    same "$mnt/a & b.bin" "$data/set/a & b.bin"
     same "$mnt/other.bin" "$data/set/other.bin"
 }
 
@@ -63,7 +63,7 @@ for how in plain tls; do
         provider "half-$how"
         up "$data/set.nzb"
         same "$mnt/other.bin" "$data/set/other.bin"
-        if cat "$mnt/a & b.txt" >/dev/null 2>"$tmp/err"; then
+        if cat "$mnt/a & b.bin" >/dev/null 2>"$tmp/err"; then
             fail "a file that no server has was read"
         fi
         grep -q 'Input/output error' "$tmp/err" || fail "it said: $(<"$tmp/err")"
