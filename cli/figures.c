@@ -180,8 +180,8 @@ static json_t *fs_figures(struct fs *fs, bool *good)
     fs_stats(fs, &s);
     PUT(o, good, {"reads", s.reads}, {"read_bytes", s.read_bytes}, {"waited", s.waited},
         {"errors", s.errors}, {"timeouts", s.timeouts}, {"interrupts", s.interrupts},
-        {"zeroed_bytes", s.zeroed_bytes}, {"nodes", s.nodes}, {"open_handles", s.open_handles},
-        {"blocked", s.blocked}, {"ahead_bytes", s.ahead_bytes});
+        {"zeroed_bytes", s.zeroed_bytes}, {"surprises", s.surprises}, {"nodes", s.nodes},
+        {"open_handles", s.open_handles}, {"blocked", s.blocked}, {"ahead_bytes", s.ahead_bytes});
     return o;
 }
 

@@ -113,12 +113,13 @@ void fs_free(struct fs *fs)
     if (!fs)
         return;
     fs_watch_cancel_all(&fs->watch);
-    fs_surveyors_fini(&fs->surveyors);
+    fs_surveyors_stop(&fs->surveyors);
     pthread_mutex_lock(&fs->idle);
     while (fs->live_reads)
         pthread_cond_wait(&fs->idle_cond, &fs->idle);
     pthread_mutex_unlock(&fs->idle);
     fs_watch_stop(&fs->watch);
+    fs_surveyors_fini(&fs->surveyors);
     fs_tree_files(fs, forget);
     fs_tree_fini(&fs->tree);
     close(fs->stop_fd);
@@ -142,6 +143,7 @@ void fs_stats(struct fs *fs, struct fs_stats *out)
                              .timeouts = fs->timeouts,
                              .interrupts = fs->interrupts,
                              .zeroed_bytes = fs->zeroed,
+                             .surprises = fs->surprises,
                              .nodes = fs_tree_count(fs),
                              .open_handles = fs->handles,
                              .ahead_bytes = fs->ahead_bytes};

@@ -232,6 +232,7 @@ struct fs_stats {
     uint64_t waited;            /* of these, not answered at once */
     uint64_t errors, timeouts, interrupts;
     uint64_t zeroed_bytes; /* missing bytes that were shown as zeros */
+    uint64_t surprises;    /* volumes of archives that were not as was reckoned */
     uint64_t nodes, open_handles;
     uint64_t blocked;     /* reads that wait now */
     uint64_t ahead_bytes; /* asked for ahead of readers and not read yet */

@@ -49,7 +49,7 @@ struct fs_file {
     struct cache_file cache;
     const struct nzb_file *posted;
     struct fs_disown *disown;
-    uint64_t ino;         /* set before the first read */
+    _Atomic uint64_t ino; /* of the node that shows it: another, once a survey has placed it */
     struct fs_view *view; /* of the NZB's contents; NULL: what is posted is shown as it is */
 
     struct fs_disowned forget; /* of fs_disown */
@@ -176,8 +176,10 @@ struct fs_node {
     struct fs_file *file;       /* of a posted file */
     struct fs_content *content; /* of a file in what was posted; neither: a directory */
     struct fs_view *view;       /* of a directory: which may not be known yet; NULL: it is */
-    struct fs_disowned *alias;  /* not NULL: its `file` is another node's as well, which frees it */
-    atomic_bool resized;        /* of a content: the kernel was told another size */
+    struct fs_disowned *
+        alias; /* not NULL: its `file` is another node's as well, which frees it; or it is a directory in
+                                   which something came late */
+    atomic_bool resized; /* of a content: the kernel was told another size */
 
     /* under fs.tree */
     struct fs_node *chain; /* the next of one hash bucket */
@@ -269,13 +271,15 @@ struct fs_surveyors {
     pthread_mutex_t lock; /* a leaf */
     pthread_cond_t wake;
     struct list queue;
-    unsigned running, idle;
+    unsigned queued, running, idle;
     bool stop;
     pthread_t threads[4];
 };
 
 void fs_surveyors_init(struct fs_surveyors *s);
-/** Ends them; the reads they wait for must end by themselves (the watch cancels them). */
+/** Ends them; the reads they wait for must end by themselves (the watch cancels them). There are no more surveys, but who
+ *  still reads may ask for one. */
+void fs_surveyors_stop(struct fs_surveyors *s);
 void fs_surveyors_fini(struct fs_surveyors *s);
 
 /* --- waits.c ----------------------------------------------------------------------------------- */
@@ -386,7 +390,7 @@ struct fs {
 
     /* any thread */
     _Atomic uint64_t streams; /* the last handle's number */
-    _Atomic uint64_t reads, read_bytes, waited, errors, timeouts, interrupts, zeroed;
+    _Atomic uint64_t reads, read_bytes, waited, errors, timeouts, interrupts, zeroed, surprises;
     _Atomic uint64_t handles, ahead_bytes, known_bytes;
     atomic_bool stopped;
 };

@@ -92,8 +92,10 @@ static bool judge(struct fs_layout *l, uint32_t post, bool good)
     uint8_t before =
         atomic_exchange(&l->heads[post].is, (uint8_t)(good ? FS_HEAD_GOOD : FS_HEAD_OTHER));
     if (!good) {
-        if (before != FS_HEAD_OTHER)
+        if (before != FS_HEAD_OTHER) {
+            atomic_fetch_add(&l->view->fs->surprises, 1);
             surprise_log(l, post);
+        }
         fs_view_surprised(l->view, l);
     }
     return good;
