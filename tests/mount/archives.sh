@@ -4,8 +4,9 @@
 #     archives.sh raw|contents rar5|rar4|zip|7z|hidden...
 #
 # raw: the posted files as they are, and independent readers agree about them through the mount. contents: what is in
-# them, names, exact sizes, times, every byte in sequence and a thousand reads at random. hidden: names that say
-# nothing, volumes in any order, with and without PAR2 files; split files; archives in archives; articles that lack.
+# them, names, exact sizes, times, every byte in sequence and $READS (1000) reads at random. hidden: names that say
+# nothing, volumes in any order, with and without PAR2 files; split files; archives in archives; articles that lack;
+# volumes that are not as was reckoned.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 skip_unless_fuse
@@ -17,8 +18,8 @@ root=$tmp/root set=$tmp/set
 # shellcheck disable=SC2046
 need $(readers_needed) zip
 
-# What is shown against what was packed: check.py SHOWN PACKED TIMES READS, TIMES: a file's may differ by less than so
-# many seconds (1: formats keep fractions or not). `anywhere` in place of TIMES: directories and times are not looked at.
+# What is shown against what was packed: check.py SHOWN PACKED TIMES READS, TIMES: files' are exact to so many
+# nanoseconds, what the format keeps. `anywhere` in place of TIMES: directories and times are not looked at.
 cat >"$tmp/check.py" <<'END'
 import hashlib, os, random, sys
 shown, packed, times, reads = sys.argv[1:5]
@@ -43,8 +44,8 @@ for name, path in want.items():
     a, b = os.stat(have[name]), os.stat(path)
     assert a.st_size == b.st_size, f"{name}: {a.st_size} bytes, not {b.st_size}"
     if times != "anywhere":
-        apart = abs(a.st_mtime_ns - b.st_mtime_ns) / 1e9
-        assert apart < float(times), f"{name}: its time is {apart} s off"
+        kept = b.st_mtime_ns // int(times) * int(times)
+        assert a.st_mtime_ns == kept, f"{name}: its time is {a.st_mtime_ns} and not {kept}"
 sizes = [os.stat(p).st_size for p in want.values()]
 for name in random.choices(list(want), [s + 1 for s in sizes], k=int(reads)):
     with open(have[name], "rb", buffering=0) as a, open(want[name], "rb", buffering=0) as b:
@@ -100,9 +101,18 @@ raw_agrees() { # READERS PASSWORD VOLUME...
 
 contents_agree() { # TIMES
     up "$nzb" -o view=contents
-    within 120 python3 "$tmp/check.py" "$mnt" "$root" "$1" 1000 2>"$tmp/log" ||
+    within 200 python3 "$tmp/check.py" "$mnt" "$root" "$1" "${READS:-1000}" 2>"$tmp/log" ||
         fail "$(tail -n 1 "$tmp/log"); $(find "$mnt" | head -n 20)"
     down
+}
+
+# What of its files' times an archive keeps, in ns: DOS times are even seconds; else whole ones unless it is told to.
+fractions() { # MAKE [OPTION]...
+    case " $* " in
+    *' --precise '* | *' set_7z '*) echo 100 ;;
+    *' --dos-times '* | *' set_rar4 '*) echo 2000000000 ;;
+    *) echo 1000000000 ;;
+    esac
 }
 
 variety() { # READERS NAME PASSWORD MAKE [OPTION]...
@@ -121,7 +131,7 @@ variety() { # READERS NAME PASSWORD MAKE [OPTION]...
     if [[ $view == raw || $name == zip-prefix ]]; then
         raw_agrees "$readers" "$password" "${volumes[@]}"
     else
-        contents_agree "${anywhere:-1}"
+        contents_agree "${anywhere:-$(fractions "$@")}"
     fi
     stop_newsd "$server"
 }
@@ -154,50 +164,95 @@ hidden() {
     variety '' nested-rar5 '' set_nested rar5
     variety '' nested-zip '' set_nested zip
     anywhere=
-    lacking
+    if [[ $view == contents ]]; then
+        lacking
+        surprising
+    fi
     find "$root" -mindepth 1 -not -name film.bin -delete
     anywhere=anywhere
     variety '' split '' set_split
     anywhere=
 }
 
-# An article that lacks is EIO for what it held, in pages of 4 KiB, and nothing else.
+# An article that lacks is EIO for what it held, and nothing else: in pages of 4 KiB, or to the byte past the page cache.
 cat >"$tmp/lacking.py" <<'END'
 import errno, os, sys
-shown, packed, most = sys.argv[1], sys.argv[2], int(sys.argv[3])
+shown, packed, held, step = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 a, b = os.open(shown, os.O_RDONLY), os.open(packed, os.O_RDONLY)
-size, lost = os.fstat(b).st_size, []
+size = os.fstat(b).st_size
 assert os.fstat(a).st_size == size
 os.posix_fadvise(a, 0, 0, os.POSIX_FADV_RANDOM)
-for off in range(0, size, 4096):
-    want = os.pread(b, 4096, off)
-    try:
-        assert os.pread(a, 4096, off) == want, f"other bytes at {off}"
-    except OSError as e:
-        assert e.errno == errno.EIO, e
-        lost.append(off)
-assert lost, "nothing is lost"
-assert (len(lost) - 1) * 4096 <= most + 4096, f"lost: {lost}"
-assert lost == list(range(lost[0], lost[-1] + 1, 4096)), f"lost: {lost}"
+def lost(begin, end, step):
+    found = []
+    for off in range(begin, end, step):
+        want = os.pread(b, step, off)
+        try:
+            have = os.pread(a, step, off)
+            assert have and want.startswith(have), f"other bytes at {off}"
+            if have != want: # past the page cache: as far as it goes
+                found.append(off)
+        except OSError as e:
+            assert e.errno == errno.EIO, e
+            found.append(off)
+    assert found, "nothing is lost"
+    assert found == list(range(found[0], found[-1] + 1, step)), f"lost: {found}"
+    return found[0], found[-1] + step
+begin, end = lost(0, size, 4096)
+assert end - begin <= held + 2 * 4096, f"lost: {begin} to {end}"
+if step == 1:
+    begin, end = lost(begin, end, 1)
+    assert end - begin == held, f"lost: {begin} to {end}"
+    for off, n in (0, begin), (end, size - end):
+        assert os.pread(a, n, off) == os.pread(b, n, off), f"other bytes among {n} at {off}"
 END
 
-lacking() {
+# plain_set [OPTION]...: of RAR 5, as $volumes
+plain_set() {
     local password='' line
-    local -a volumes=()
-    [[ $view == contents ]] || return 0
-    say "an article lacks"
     rm -rf "$set"
     mkdir "$set"
-    set_rar5 --volume-size 100000 >"$tmp/volumes"
+    volumes=()
+    set_rar5 "$@" >"$tmp/volumes"
     while read -r line; do
         volumes+=("$set/${line% *}")
     done <"$tmp/volumes"
+}
+
+lacking() {
+    local -a volumes
+    local step
+    say "an article lacks"
+    plain_set --volume-size 100000
     post lacking '' "${volumes[@]}"
     newsd_say "$server" fault "file/set.part2.rar/3 430"
+    for step in 4096 1; do
+        up "$nzb" -o "view=contents$( ((step > 1)) || echo ,direct_io)"
+        within 100 python3 "$tmp/lacking.py" "$mnt/film.bin" "$root/film.bin" 20000 $step 2>"$tmp/log" ||
+            fail "in steps of $step: $(tail -n 1 "$tmp/log")"
+        same "$mnt/dir/numbers (1).dat" "$root/dir/numbers (1).dat"
+        down
+    done
+    stop_newsd "$server"
+}
+
+surprises_count() { # into $surprises
+    surprises=$("$NZBFS" status --json "$mnt" |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["fs"]["surprises"])')
+}
+
+# Among those that are full of one member one is shorter and the next longer by as much: the last has nothing to tell.
+surprising() {
+    local -a volumes
+    say "volumes that are not as was reckoned"
+    plain_set --volume-size 50000 --volume-sizes 50000,50000,50000,50000,50000,43000,57000
+    post surprising '' "${volumes[@]}"
     up "$nzb" -o view=contents
-    within 60 python3 "$tmp/lacking.py" "$mnt/film.bin" "$root/film.bin" 20000 2>"$tmp/log" ||
-        fail "$(tail -n 1 "$tmp/log")"
+    surprises_count
+    [[ $surprises == 0 ]] || fail "it has been surprised $surprises times before anything was read"
+    same "$mnt/film.bin" "$root/film.bin"
     same "$mnt/dir/numbers (1).dat" "$root/dir/numbers (1).dat"
+    surprises_count
+    ((surprises == 1 || surprises == 2)) || fail "it has been surprised $surprises times"
     down
     stop_newsd "$server"
 }

@@ -8,7 +8,7 @@ skip_unless_fuse
 SETMAKER=${SETMAKER:-nzbfs-setmaker}
 need ffmpeg ffprobe "$SETMAKER"
 
-root=$tmp/root
+root=$tmp/root seeks=$(by_build 50 10)
 mkdir "$root" "$tmp/set"
 ffmpeg -nostdin -v error -f lavfi -i "testsrc2=size=480x270:rate=25:duration=20" \
     -f lavfi -i "sine=frequency=440:duration=20" -c:v mpeg4 -b:v 2M -g 25 -c:a aac "$root/end.mp4" ||
@@ -39,7 +39,7 @@ for name in end.mp4 film.mkv; do
     same "$tmp/want" "$tmp/have"
     newsd_stat main body
     say "  probed after $answer articles in all"
-    for ((i = 0; i < 25; i++)); do
+    for ((i = 0; i < seeks; i++)); do
         pick 19000
         at=$((picked / 1000)).$((picked % 1000))
         frames "$root/$name" -ss "$at" >"$tmp/want"
