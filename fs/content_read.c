@@ -37,6 +37,7 @@ struct part {
     uint32_t post;        /* of a proof: whose */
     uint32_t len, got;
     int err;
+    bool unsure;
     enum fs_proof proof; /* NONE: these are bytes of the file */
     uint64_t size;       /* of what it reads from */
 };
@@ -57,7 +58,7 @@ struct content_read {
     struct iovec iov;   /* of buf */
     uint8_t *heads[PARTS];
     unsigned nheads, tries;
-    int err;
+    bool unsure; /* nobody could be asked for what fails it */
     struct part parts[PARTS];
 
     /* under lock */
@@ -93,6 +94,7 @@ static void part_over(struct part *p)
     bool stays = !p->to && r->len; /* it is the answer */
     p->got = r->err ? 0 : (uint32_t)r->n;
     p->err = r->err ? r->err : p->got == p->len ? 0 : EIO;
+    p->unsure = r->unsure;
     p->size = r->size;
     if (p->to)
         part_copy(p);
@@ -121,11 +123,10 @@ static void part_done(struct fs_read *r)
         go_on(p->of);
 }
 
-/* A part that reads [off, off+len) of `node`, not started. False: no memory. */
-static bool part_add(struct content_read *c, struct fs_node *node, uint64_t off, uint32_t len)
+/* A part that is `r`, of [off, off+len), not started. False: no memory. */
+static bool part_take(struct content_read *c, struct fs_read *r, uint64_t off, uint32_t len)
 {
     struct part *p = &c->parts[c->nparts];
-    struct fs_read *r = fs_read_new(c->fs, node);
     if (!r)
         return false;
     r->off = off;
@@ -145,6 +146,11 @@ static bool part_add(struct content_read *c, struct fs_node *node, uint64_t off,
     c->nparts++;
     pthread_mutex_unlock(&c->lock);
     return true;
+}
+
+static bool part_add(struct content_read *c, struct fs_node *node, uint64_t off, uint32_t len)
+{
+    return part_take(c, fs_read_new(c->fs, node), off, len);
 }
 
 /* Start all of them. Until the caller has said last_ends() for itself, nobody goes on. */
@@ -290,6 +296,7 @@ static int parts_judge(struct content_read *c, bool *again)
             *again = true;
             return 0;
         }
+        c->unsure = p->err && p->unsure;
         if (p->proof)
             continue;
         err = p->err;
@@ -333,6 +340,7 @@ static void answer(struct content_read *c, int err)
     else
         err = 0;
     pub->err = err;
+    pub->unsure = err == EIO && c->unsure;
     pub->n = (size_t)got;
     pub->size = c->entry ? c->entry->size : 0;
     pub->niov = 0;
@@ -374,11 +382,15 @@ static enum next wait_for_layout(struct content_read *c)
 {
     parts_drop(c);
     fs_layout_put(c->layout);
+    free(c->buf); /* what was gathered so far may be from elsewhere */
+    c->buf = NULL;
     c->layout = NULL;
     c->entry = NULL;
+    c->base = c->pos = c->end = 0;
     if (++c->tries > TRIES)
         return over(c, EIO);
-    return part_add(c, c->pub.file->content->view->dir, 0, 0) ? NEXT_PARTS : over(c, ENOMEM);
+    struct fs_read *r = fs_view_newest_new(c->fs, c->pub.file->content->view->dir);
+    return part_take(c, r, 0, 0) ? NEXT_PARTS : over(c, ENOMEM);
 }
 
 /* What comes next, once the parts that there were have ended. */

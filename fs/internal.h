@@ -176,10 +176,9 @@ struct fs_node {
     struct fs_file *file;       /* of a posted file */
     struct fs_content *content; /* of a file in what was posted; neither: a directory */
     struct fs_view *view;       /* of a directory: which may not be known yet; NULL: it is */
-    struct fs_disowned *
-        alias; /* not NULL: its `file` is another node's as well, which frees it; or it is a directory in
-                                   which something came late */
-    atomic_bool resized; /* of a content: the kernel was told another size */
+    struct fs_disowned *alias;  /* of a post: its `file` is another node's as well, which frees it;
+                                   of a directory: something came late */
+    atomic_bool resized;        /* of a content: the kernel was told another size */
 
     /* under fs.tree */
     struct fs_node *chain; /* the next of one hash bucket */

@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SURVEYORS (sizeof(((struct fs_surveyors *)0)->threads) / sizeof(pthread_t))
+#define SURVEYORS    (sizeof(((struct fs_surveyors *)0)->threads) / sizeof(pthread_t))
+
+/* Headers stand at a file's beginning and at its end, and a few in between. */
+#define EARLY_RANGES 4
 
 /* --- posted files as bytes --------------------------------------------------------------------- */
 
@@ -20,7 +23,9 @@ struct fs_bytes {
     struct archive_bytes b;
     struct fs_view *view;
     struct fs_node *node;
-    atomic_bool early; /* something of it was read that had not been proven yet, perhaps */
+    struct fs_range
+        early[EARLY_RANGES]; /* under view.lock: what was read that was not proven yet, perhaps */
+    unsigned nearly;
 };
 
 static struct fs_read *posted_read(const struct fs_bytes *p, uint64_t off, size_t len)
@@ -37,9 +42,32 @@ static struct fs_read *posted_read(const struct fs_bytes *p, uint64_t off, size_
     return r;
 }
 
-bool fs_survey_has_read(const struct fs_view *v, uint32_t post)
+bool fs_survey_has_read(const struct fs_view *v, uint32_t post, uint64_t begin, uint64_t end)
 {
-    return v->bytes && post < v->nposts && v->bytes[post].early;
+    const struct fs_bytes *p = v->bytes && post < v->nposts ? &v->bytes[post] : NULL;
+    bool has = false;
+    for (unsigned k = 0; p && begin < end && k < p->nearly; k++)
+        has |= begin < p->early[k].end && end > p->early[k].begin;
+    return has;
+}
+
+/* [begin, end) is read. What touches one of the ranges widens that; what is too much, the last. */
+static void early_note(struct fs_bytes *p, uint64_t begin, uint64_t end)
+{
+    pthread_mutex_lock(&p->view->lock);
+    unsigned k = 0;
+    while (k < p->nearly && (begin > p->early[k].end || end < p->early[k].begin))
+        k++;
+    if (k == EARLY_RANGES)
+        k--;
+    struct fs_range *r = &p->early[k];
+    if (k == p->nearly) {
+        *r = (struct fs_range){begin, end};
+        p->nearly++;
+    }
+    r->begin = begin < r->begin ? begin : r->begin;
+    r->end = end > r->end ? end : r->end;
+    pthread_mutex_unlock(&p->view->lock);
 }
 
 /* What a survey is to make of an errno: an article that nobody could be asked for says nothing. */
@@ -66,9 +94,10 @@ static ssize_t posted_take(struct archive_bytes *b, uint64_t off, void *buf, siz
     struct fs_bytes *p = container_of(b, struct fs_bytes, b);
     struct fs_read *r = posted_read(p, off, len);
     uint8_t *to = buf;
-    p->early = true;
     if (!r)
         return -ENOMEM;
+    if (r->early)
+        early_note(p, off, off + r->len);
     if (!len) {
         fs_read_end(r);
         return 0;
@@ -136,21 +165,25 @@ static bool posts_make(struct fs_view *v)
     if (v->archive_posts)
         return true;
     struct archive_post *posts = calloc((size_t)v->nposts + 1, sizeof(*posts));
-    v->bytes = posts ? calloc((size_t)v->nposts + 1, sizeof(*v->bytes)) : NULL;
-    if (!v->bytes) {
+    struct fs_bytes *bytes = calloc((size_t)v->nposts + 1, sizeof(*bytes));
+    if (!posts || !bytes) {
         free(posts);
+        free(bytes);
         return false;
     }
     for (uint32_t i = 0; i < v->nposts; i++) {
         const struct nzb_file *posted = v->posts[i]->file->posted;
-        v->bytes[i] = (struct fs_bytes){.b = {&posted_ops}, .view = v, .node = v->posts[i]};
-        posts[i] = (struct archive_post){.bytes = &v->bytes[i].b,
+        bytes[i] = (struct fs_bytes){.b = {&posted_ops}, .view = v, .node = v->posts[i]};
+        posts[i] = (struct archive_post){.bytes = &bytes[i].b,
                                          .name = posted->name,
                                          .subject = posted->subject,
                                          .guess = posted->bytes,
                                          .yenc_name = posted_name};
     }
     v->archive_posts = posts;
+    pthread_mutex_lock(&v->lock);
+    v->bytes = bytes;
+    pthread_mutex_unlock(&v->lock);
     return true;
 }
 
@@ -200,6 +233,7 @@ static void *survey_main(void *arg)
     pthread_mutex_lock(&s->lock);
     for (;;) {
         struct list *it = list_pop(&s->queue);
+        s->queued -= it != NULL;
         if (!it && s->stop)
             break;
         if (!it) {
@@ -230,7 +264,7 @@ void fs_surveyors_init(struct fs_surveyors *s)
     list_init(&s->queue);
 }
 
-void fs_surveyors_fini(struct fs_surveyors *s)
+void fs_surveyors_stop(struct fs_surveyors *s)
 {
     pthread_mutex_lock(&s->lock);
     s->stop = true;
@@ -239,6 +273,10 @@ void fs_surveyors_fini(struct fs_surveyors *s)
     pthread_mutex_unlock(&s->lock);
     for (unsigned k = 0; k < n; k++)
         pthread_join(s->threads[k], NULL);
+}
+
+void fs_surveyors_fini(struct fs_surveyors *s)
+{
     pthread_cond_destroy(&s->wake);
     pthread_mutex_destroy(&s->lock);
 }
@@ -253,7 +291,9 @@ int fs_survey_start(struct fs_view *v)
         goto out;
     }
     list_add_tail(&s->queue, &v->link);
-    if (!s->idle && s->running < SURVEYORS) {
+    s->queued++;
+    /* One that is idle may be woken for another already. */
+    if (s->queued > s->idle && s->running < SURVEYORS) {
         sigset_t all, before;
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -263,8 +303,10 @@ int fs_survey_start(struct fs_view *v)
             s->running++;
         else if (s->running)
             err = 0; /* one of those that run will come to it */
-        if (err)
+        if (err) {
             list_del(&v->link);
+            s->queued--;
+        }
     }
     pthread_cond_signal(&s->wake);
 out:

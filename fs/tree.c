@@ -233,8 +233,8 @@ out:
 
 /* --- what was found in an NZB ------------------------------------------------------------------- */
 
-/* Do the patterns say that files called so are not shown? */
-static bool is_hidden(const char *patterns, const char *name)
+/* Do the patterns say that what is called so is not shown? */
+static bool name_hidden(const char *patterns, const char *name)
 {
     char one[NZB_NAME_MAX + 1];
     const char *word, *bad;
@@ -249,14 +249,38 @@ static bool is_hidden(const char *patterns, const char *name)
     return false;
 }
 
-/* Under the lock: the directory called so in `dir`, found or made. A file of that name is in the way: NULL. */
+/* Is it, or a directory that it is in? */
+static bool is_hidden(const char *patterns, const char *path)
+{
+    char name[NZB_NAME_MAX + 1];
+    bool hidden = false;
+    while (patterns && *path && !hidden) {
+        size_t len = strcspn(path, "/"), most = len < sizeof(name) ? len : sizeof(name) - 1;
+        memcpy(name, path, most);
+        name[most] = '\0';
+        hidden = name_hidden(patterns, name);
+        path += len + (path[len] == '/');
+    }
+    return hidden;
+}
+
+/* Under the lock: the directory called so in `dir`, found or made; or, where a file of that name is in the way, the
+ * first numbered one that is a directory or free. NULL: no memory. */
 static struct fs_node *subdir(struct fs_tree *t, struct fs_node *dir, const char *name, size_t len)
 {
-    struct fs_node *n = child_find(t, dir, name, len);
-    if (n)
-        return fs_node_is_dir(n) ? n : NULL;
-    char *own = arena_strndup(&t->arena, name, len);
-    n = own ? node_add(t, dir, own, dir->origin) : NULL;
+    char pick[NZB_NAME_MAX + 1], first[NZB_NAME_MAX + 1];
+    if (len > NZB_NAME_MAX) /* components are safe */
+        return NULL;
+    memcpy(first, name, len);
+    first[len] = '\0';
+    memcpy(pick, first, len + 1);
+    struct fs_node *n;
+    for (unsigned nth = 2; (n = child_find(t, dir, pick, strlen(pick))); nth++) {
+        if (fs_node_is_dir(n))
+            return n;
+        nzb_name_nth(first, nth, pick);
+    }
+    n = node_add(t, dir, pick, dir->origin);
     if (n)
         dir->ndirs++;
     return n;
@@ -308,6 +332,15 @@ static bool node_fill(struct fs_view *v, struct fs_node *n, const struct archive
     return n->content;
 }
 
+/* Under the lock: a later survey has found something more, which the kernel may have heard is not there. */
+static void dir_disown(struct fs_view *v, struct fs_node *dir)
+{
+    if (!dir->alias)
+        dir->alias = arena_new(&v->fs->tree.arena, struct fs_disowned);
+    if (dir->alias)
+        fs_disown_ino(&v->fs->disown, dir->alias, dir->ino, 0, UINT64_MAX);
+}
+
 /* Under the lock. */
 static struct fs_node *place(struct fs_view *v, const struct archive_entry *e, bool main)
 {
@@ -315,7 +348,7 @@ static struct fs_node *place(struct fs_view *v, const struct archive_entry *e, b
     struct fs_node *dir = v->dir;
     const char *name = strrchr(e->path, '/');
     name = name ? name + 1 : e->path;
-    bool shown = !e->hidden && !is_hidden(v->fs->hide, name);
+    bool shown = !e->hidden && !is_hidden(v->fs->hide, e->path);
     if (!shown) {
         struct fs_node *n =
             node_make(t, v->posted, arena_strndup(&t->arena, name, strlen(name)), v->origin);
@@ -330,6 +363,8 @@ static struct fs_node *place(struct fs_view *v, const struct archive_entry *e, b
     if (n)
         return n;
     n = node_add(t, dir, name, v->origin);
+    if (n && v->layout)
+        dir_disown(v, dir);
     if (n && e->dir) {
         dir->ndirs++;
         n->newest_s = e->mtime_s != INT64_MIN ? e->mtime_s : v->posted->newest_s;
@@ -452,7 +487,7 @@ bool fs_dir_is_known(const struct fs_node *dir)
     if (!v)
         return true;
     pthread_mutex_lock(&v->lock);
-    bool known = v->state == FS_VIEW_KNOWN;
+    bool known = v->layout;
     pthread_mutex_unlock(&v->lock);
     return known;
 }

@@ -63,6 +63,7 @@ struct look {
     struct fs_read pub;
     struct fs *fs;
     struct fs_watched watched;
+    bool newest;      /* a survey that is under way is waited for in any case */
     struct list link; /* of view.waiting, under view.lock; by itself: it waits no more */
     atomic_uint
         refs; /* the owner's, the view's while it is on its list, and the watch's while it ends it */
@@ -149,6 +150,7 @@ static bool begin(struct fs_view *v, bool again)
 {
     if (v->state == FS_VIEW_BUSY)
         return false;
+    v->misled = false;
     v->state = FS_VIEW_BUSY;
     v->again = again;
     return true;
@@ -174,7 +176,7 @@ static bool look_start(struct fs_read *pub)
         return true;
     l->watched.deadline_us = pub->deadline_us;
     pthread_mutex_lock(&v->lock);
-    bool known = v->state == FS_VIEW_KNOWN;
+    bool known = l->newest ? v->state == FS_VIEW_KNOWN : v->layout != NULL;
     if (!known) {
         atomic_fetch_add(&l->refs, 1);
         list_add_tail(&v->waiting, &l->link);
@@ -218,53 +220,108 @@ struct fs_read *fs_view_read_new(struct fs *fs, struct fs_node *dir)
     return &l->pub;
 }
 
+struct fs_read *fs_view_newest_new(struct fs *fs, struct fs_node *dir)
+{
+    struct fs_read *r = fs_view_read_new(fs, dir);
+    if (r)
+        look_of(r)->newest = true;
+    return r;
+}
+
 /* --- what was found ---------------------------------------------------------------------------- */
 
-static bool content_swap(struct fs_content *c, struct fs_layout *l, uint32_t entry)
+/* From now on entry `entry` of `l` is what `c` shows (NULL: nothing). What the kernel was told of it is taken back where
+ * there was something else before: a size that was wrong, and bytes that lay behind a surprise. */
+static void content_swap(struct fs_content *c, struct fs_layout *l, uint32_t entry)
 {
-    pthread_mutex_lock(&c->view->lock);
+    struct fs_view *v = c->view;
+    uint64_t size = l ? l->found->entries[entry].size : 0;
+    pthread_mutex_lock(&v->lock);
     struct fs_layout *before = c->layout;
     c->layout = l ? fs_layout_get(l) : NULL;
     c->entry = entry;
-    pthread_mutex_unlock(&c->view->lock);
+    pthread_mutex_unlock(&v->lock);
     fs_layout_put(before);
-    uint64_t size = l ? l->found->entries[entry].size : 0;
-    return atomic_exchange(&c->size, size) != size;
+    if (atomic_exchange(&c->size, size) != size && before)
+        atomic_store(&c->node->resized, true);
+    if (before)
+        fs_disown_ino(&v->fs->disown, &c->forget, c->node->ino, 0, UINT64_MAX);
 }
 
-/* A surprise has been looked into: what the contents show goes to the new layout, and what is there no more ends. What
- * the kernel was told of sizes is taken back. */
-static void contents_swap(struct fs_view *v, struct fs_layout *before, struct fs_layout *l)
+/* A surprise has been looked into: what is there no more ends. */
+static void contents_end(struct fs_view *v, struct fs_layout *before, struct fs_layout *l)
 {
     for (uint32_t i = 0; i < before->found->nentries; i++) {
         struct fs_node *n = before->nodes[i];
-        bool still = false;
         if (!n || !n->content)
             continue;
-        for (uint32_t k = 0; k < l->found->nentries && !still; k++)
-            still = l->nodes[k] == n;
-        if (!still && content_swap(n->content, NULL, 0))
-            log_warn("%s: %s is not in it after all", v->origin->path, n->name);
+        pthread_mutex_lock(&v->lock);
+        bool still = n->content->layout == l;
+        pthread_mutex_unlock(&v->lock);
+        if (still)
+            continue;
+        content_swap(n->content, NULL, 0);
+        log_warn("%s: %s is not in it after all", v->origin->path, n->name);
     }
 }
 
-/* The nodes of a layout, new ones where there are none of that path yet. 0 or -ENOMEM. */
-static int nodes_make(struct fs_view *v, struct fs_layout *l)
+static int by_path(const void *a, const void *b, void *arg)
+{
+    const struct archive_entry *entries = arg;
+    return strcmp(entries[*(const uint32_t *)a].path, entries[*(const uint32_t *)b].path);
+}
+
+/* The entries of a layout that had a node, by path. NULL: no memory. */
+static uint32_t *paths_sort(const struct fs_layout *l)
+{
+    uint32_t *order = calloc((size_t)l->found->nentries + 1, sizeof(*order));
+    for (uint32_t i = 0; order && i < l->found->nentries; i++)
+        order[i] = i;
+    if (order)
+        qsort_r(order, l->found->nentries, sizeof(*order), by_path,
+                (void *)(uintptr_t)l->found->entries);
+    return order;
+}
+
+/* The node that showed `e` in the layout before, which it is to keep; NULL: none. */
+static struct fs_node *node_before(const struct fs_layout *l, const uint32_t *order,
+                                   const struct archive_entry *e)
+{
+    uint32_t lo = 0, hi = l->found->nentries;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (strcmp(l->found->entries[order[mid]].path, e->path) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < l->found->nentries; lo++) {
+        const struct archive_entry *was = &l->found->entries[order[lo]];
+        if (strcmp(was->path, e->path))
+            break;
+        if (was->post == e->post && was->dir == e->dir && was->hidden == e->hidden)
+            return l->nodes[order[lo]];
+    }
+    return NULL;
+}
+
+/* The nodes of a layout: those of the one before it, and new ones where there are none of that path. 0 or -ENOMEM. */
+static int nodes_make(struct fs_view *v, struct fs_layout *l, const struct fs_layout *before)
 {
     const struct archive_layout *found = l->found;
-    bool main = false;
+    uint32_t *order = before ? paths_sort(before) : NULL;
+    bool main = false, good = order || !before;
     for (uint32_t i = 0; i < found->nentries; i++)
         main |= !found->entries[i].aside && !found->entries[i].hidden && !found->entries[i].dir;
-    for (uint32_t i = 0; i < found->nentries; i++) {
+    for (uint32_t i = 0; good && i < found->nentries; i++) {
         const struct archive_entry *e = &found->entries[i];
-        struct fs_node *n = fs_tree_place(v, e, main);
-        if (!n)
-            return -ENOMEM;
-        l->nodes[i] = n;
-        if (n->content && content_swap(n->content, l, i))
-            atomic_store(&n->resized, true);
+        l->nodes[i] = order ? node_before(before, order, e) : NULL;
+        if (!l->nodes[i])
+            l->nodes[i] = fs_tree_place(v, e, main);
+        good = l->nodes[i];
     }
-    return 0;
+    free(order);
+    return good ? 0 : -ENOMEM;
 }
 
 static void found_log(const struct fs_view *v, const struct archive_layout *found)
@@ -280,37 +337,69 @@ static void found_log(const struct fs_view *v, const struct archive_layout *foun
     }
 }
 
+/* What it has found rests on bytes that were not so: once more, from the beginning. False: it stands. */
+static bool misled(struct fs_view *v)
+{
+    pthread_mutex_lock(&v->lock);
+    bool was = v->misled && v->surprises < SURPRISES_MOST;
+    v->misled = false;
+    v->again |= was;
+    v->surprises += was;
+    pthread_mutex_unlock(&v->lock);
+    return was;
+}
+
+/* It is shown from now on. */
+static void show(struct fs_view *v, struct fs_layout *l, struct fs_layout *before)
+{
+    found_log(v, l->found);
+    for (uint32_t i = 0; i < l->found->nentries; i++)
+        if (l->nodes[i]->content)
+            content_swap(l->nodes[i]->content, l, i);
+    if (before)
+        contents_end(v, before, l);
+}
+
 void fs_view_surveyed(struct fs_view *v, struct fs_layout *l, int err)
 {
-    if (l && nodes_make(v, l)) {
+    if (l && misled(v)) {
+        fs_layout_put(l);
+        survey(v);
+        return;
+    }
+    struct fs_layout *before = fs_view_layout(v);
+    if (l && nodes_make(v, l, before)) {
         err = ENOMEM;
         fs_layout_put(l);
         l = NULL;
     }
     if (l)
-        found_log(v, l->found);
+        show(v, l, before);
     pthread_mutex_lock(&v->lock);
-    struct fs_layout *before = v->layout;
+    struct fs_layout *shown = v->layout;
     if (l)
-        v->layout = fs_layout_get(l);
+        v->layout = l; /* with its reference */
+    v->surprises += l && v->again;
     v->state = v->layout ? FS_VIEW_KNOWN : FS_VIEW_UNKNOWN;
+    bool late = l && v->misled;
+    v->misled = false;
+    if (late)
+        fs_layout_get(l);
     pthread_mutex_unlock(&v->lock);
-    if (l && before)
-        contents_swap(v, before, l);
     if (l)
-        fs_layout_put(before);
-    fs_layout_put(l);
+        fs_layout_put(shown);
+    fs_layout_put(before);
+    if (late) {
+        fs_view_surprised(v, l);
+        fs_layout_put(l);
+    }
     tell(v, l ? 0 : err);
 }
 
 void fs_view_surprised(struct fs_view *v, const struct fs_layout *l)
 {
-    bool fresh = false;
     pthread_mutex_lock(&v->lock);
-    if (v->layout == l && v->surprises < SURPRISES_MOST)
-        fresh = begin(v, true);
-    if (fresh)
-        v->surprises++;
+    bool fresh = v->layout == l && v->surprises < SURPRISES_MOST && begin(v, true);
     pthread_mutex_unlock(&v->lock);
     if (fresh)
         survey(v);
@@ -337,18 +426,21 @@ static void entry_disown(struct fs_view *v, const struct fs_layout *l, uint32_t 
 void fs_view_disown(struct fs_view *v, const struct fs_file *f, uint64_t begin, uint64_t end)
 {
     uint32_t post = 0;
-    struct fs_layout *l = fs_view_layout(v);
-    if (!l)
-        return;
     while (post < v->nposts && v->posts[post]->file != f)
         post++;
-    for (uint32_t i = 0; i < l->found->nentries; i++) {
+    pthread_mutex_lock(&v->lock);
+    bool misleads = fs_survey_has_read(v, post, begin, end);
+    struct fs_layout *l = v->layout ? fs_layout_get(v->layout) : NULL;
+    if (v->state == FS_VIEW_BUSY)
+        v->misled |= misleads;
+    pthread_mutex_unlock(&v->lock);
+    for (uint32_t i = 0; l && i < l->found->nentries; i++) {
         struct fs_node *n = l->nodes[i];
-        if (n && n->file == f && n->alias && n->ino != f->ino)
+        if (n->file == f && n->alias && n->ino != f->ino)
             fs_disown_ino(&v->fs->disown, n->alias, n->ino, begin, end);
         entry_disown(v, l, i, post, begin, end);
     }
-    if (fs_survey_has_read(v, post))
+    if (l && misleads)
         fs_view_surprised(v, l);
     fs_layout_put(l);
 }

@@ -62,7 +62,7 @@ struct fs_view {
     bool shown; /* `posted` is in `dir` */
 
     /* the surveyors' */
-    struct fs_bytes *bytes; /* of each post */
+    struct fs_bytes *bytes; /* of each post; set under lock */
     struct archive_post *archive_posts;
 
     struct list link; /* under fs_surveyors.lock */
@@ -71,9 +71,10 @@ struct fs_view {
     pthread_mutex_t lock;
     enum fs_view_state state;
     bool again;          /* BUSY: with every header */
+    bool misled;         /* BUSY: what the survey has read turned out not to be so */
     struct list waiting; /* who wants to know what is in it */
     struct fs_layout *layout;
-    unsigned surprises;
+    unsigned surprises; /* that were looked into */
 };
 
 /* --- view.c ------------------------------------------------------------------------------------ */
@@ -94,6 +95,9 @@ void fs_view_surprised(struct fs_view *v, const struct fs_layout *l);
 
 /** A wish to know what is in a directory, in the shape of a read of nothing. NULL: no memory. */
 struct fs_read *fs_view_read_new(struct fs *fs, struct fs_node *dir);
+
+/** The same, but where a survey is under way its end is waited for, though something is known already. */
+struct fs_read *fs_view_newest_new(struct fs *fs, struct fs_node *dir);
 
 /** Bytes [begin, end) of a post cannot be stood by: whatever shows them leaves the kernel's cache; and if a survey has read
  *  any of that post, it may have been misled, and there is another one. */
@@ -142,7 +146,7 @@ struct fs_read *fs_content_read_new(struct fs *fs, struct fs_node *file);
 /** `v` is BUSY: survey it. 0, or a positive errno: it will not be. */
 int fs_survey_start(struct fs_view *v);
 
-/** Has a survey read any of it before its article had come to an end? */
-bool fs_survey_has_read(const struct fs_view *v, uint32_t post);
+/** Under view.lock: has a survey read any of [begin, end) of it before its article had come to an end? */
+bool fs_survey_has_read(const struct fs_view *v, uint32_t post, uint64_t begin, uint64_t end);
 
 #endif
