@@ -7,6 +7,9 @@
 /* Longer numbers are no volumes: a set has at most 100,000. */
 #define DIGITS_MOST 6u
 
+/* A component of a path. Of longer ones, which are an archive's, " (2)" is not looked at. */
+#define NAME_MOST   255u
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -52,7 +55,9 @@ static bool part_number(const char *name, size_t len, struct names_part *p)
 
     if (!n || n > DIGITS_MOST || !ends(name, at, "part") || at < 6 || !strchr("._- ", name[at - 5]))
         return false;
-    *p = (struct names_part){NAMES_RAR_PART, at - 5, from_one(number_at(name + at, n))};
+    uint32_t v = number_at(name + at, n);
+    *p = (struct names_part){
+        .scheme = NAMES_RAR_PART, .base = at - 5, .volume = from_one(v), .zero = !v};
     return true;
 }
 
@@ -65,7 +70,7 @@ static bool rar(const char *name, size_t len, struct names_part *p)
         return false;
     if (part_number(name, len - 4, p))
         return true;
-    *p = (struct names_part){NAMES_RAR_OLD, len - 4, 0};
+    *p = (struct names_part){.scheme = NAMES_RAR_OLD, .base = len - 4};
     return !sfx;
 }
 
@@ -79,12 +84,13 @@ static bool rar_old(const char *name, size_t len, struct names_part *p)
     char c = (char)(name[len - n - 1] | 32);
     uint32_t v = number_at(name + len - n, n);
     if (c == 'z') {
-        *p = (struct names_part){NAMES_ZIP, len - n - 2, v};
+        *p = (struct names_part){.scheme = NAMES_ZIP, .base = len - n - 2, .volume = v};
         return v > 0;
     }
     if (c < 'r' || c > 'y' || (n == 3 && c != 'r'))
         return false;
-    *p = (struct names_part){NAMES_RAR_OLD, len - n - 2, (uint32_t)(c - 'r') * 100 + v + 1};
+    *p = (struct names_part){
+        .scheme = NAMES_RAR_OLD, .base = len - n - 2, .volume = (uint32_t)(c - 'r') * 100 + v + 1};
     return true;
 }
 
@@ -98,8 +104,9 @@ static bool cut(const char *name, size_t len, const char *ext, enum names_scheme
         more = n + 1;
     if (!ends(name, len - more, ext))
         return false;
-    *p = (struct names_part){scheme, len - more - strlen(ext),
-                             more ? from_one(number_at(name + len - n, n)) : 0};
+    uint32_t v = more ? number_at(name + len - n, n) : 1;
+    *p = (struct names_part){
+        .scheme = scheme, .base = len - more - strlen(ext), .volume = from_one(v), .zero = !v};
     return true;
 }
 
@@ -108,7 +115,9 @@ static bool split(const char *name, size_t len, struct names_part *p)
 {
     if (digits_before(name, len) != 3 || len < 5 || name[len - 4] != '.')
         return false;
-    *p = (struct names_part){NAMES_SPLIT, len - 4, from_one(number_at(name + len - 3, 3))};
+    uint32_t v = number_at(name + len - 3, 3);
+    *p = (struct names_part){
+        .scheme = NAMES_SPLIT, .base = len - 4, .volume = from_one(v), .zero = !v};
     return true;
 }
 
@@ -116,7 +125,7 @@ static bool par2(const char *name, size_t len, struct names_part *p)
 {
     if (!ends(name, len, ".par2"))
         return false;
-    *p = (struct names_part){NAMES_PAR2, len - 5, 0};
+    *p = (struct names_part){.scheme = NAMES_PAR2, .base = len - 5};
     size_t to = len - 5, n = digits_before(name, to), at = to - n;
     if (!n || n > DIGITS_MOST || !at || !strchr("+-", name[at - 1]))
         return true;
@@ -128,15 +137,36 @@ static bool par2(const char *name, size_t len, struct names_part *p)
     return true;
 }
 
+static bool part_of(const char *name, size_t len, struct names_part *p)
+{
+    return par2(name, len, p) || rar(name, len, p) || cut(name, len, ".7z", NAMES_7Z, p) ||
+           cut(name, len, ".zip", NAMES_ZIP, p) || rar_old(name, len, p) || split(name, len, p);
+}
+
+/* The base ends with " (2)": that is taken off. Larger numbers are years. */
+static void copy_of(const char *name, struct names_part *p)
+{
+    size_t n = p->base && name[p->base - 1] == ')' ? digits_before(name, p->base - 1) : 0;
+
+    if (n < 1 || n > 2 || p->base < n + 4)
+        return;
+    size_t open = p->base - n - 2;
+    uint32_t number = number_at(name + open + 1, n);
+    if (name[open] != '(' || name[open - 1] != ' ' || number < 2)
+        return;
+    p->copy = number;
+    p->base = open - 1;
+}
+
 struct names_part names_part(const char *name)
 {
     size_t len = strlen(name);
     struct names_part p;
 
-    if (par2(name, len, &p) || rar(name, len, &p) || cut(name, len, ".7z", NAMES_7Z, &p) ||
-        cut(name, len, ".zip", NAMES_ZIP, &p) || rar_old(name, len, &p) || split(name, len, &p))
-        return p;
-    return (struct names_part){.base = len};
+    if (!part_of(name, len, &p))
+        return (struct names_part){.base = len};
+    copy_of(name, &p);
+    return p;
 }
 
 /* ---- aside ---- */

@@ -24,6 +24,10 @@ struct names_part {
     enum names_scheme scheme;
     size_t base;     /* length of what the set's names have in common, from the name's beginning */
     uint32_t volume; /* from 0 */
+    /** 2 to 99, as in "x (2).part01.rar": so another file of that name is told apart in a list of unique ones. Not in
+     *  `base`; 0: none. */
+    uint32_t copy;
+    bool zero; /* its number is 0, so that others of its set are one later than they say */
 };
 
 struct names_part names_part(const char *name);

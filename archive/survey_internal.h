@@ -94,6 +94,9 @@ int survey_posts_name(struct archive_survey *sv);
 /** Read the beginning of `f`, at most SURVEY_HEAD, into `head` (SURVEY_HEAD bytes); f->magic is set. */
 int survey_file_head(struct survey_file *f, uint8_t *head, size_t *len);
 
+/** Does it end in what may be an extension, of letters and digits? */
+bool survey_has_extension(const char *name);
+
 /** A name in the arena that is safe, with an extension that fits what the file begins with. NULL: no memory. */
 const char *survey_name_mend(struct arena *a, const char *name, const uint8_t *head, size_t len);
 
@@ -106,6 +109,8 @@ struct survey_group {
     enum names_scheme scheme;
     size_t base;
     bool whole; /* numbered from the first on without gap or repetition */
+    bool many;  /* others have the same base */
+    bool spare; /* more files for volumes that the group before has */
 };
 
 /** All groups among files[n], sorted; the caller frees *groups and *order. -ENOMEM. */

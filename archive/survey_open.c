@@ -62,6 +62,21 @@ static bool volumes_make(struct survey_set *set, const struct survey_file *files
 
 /* ---- one file in pieces ---- */
 
+/* "film.001" is called "film", but by what it begins with it is film.mkv. */
+static const char *joined_name(struct arena *a, const char *name, const char *magic)
+{
+    size_t n = strlen(name), more = magic ? strlen(magic) : 0;
+
+    if (!more || survey_has_extension(name))
+        return name;
+    char *out = arena_alloc(a, n + more + 1, 1);
+    if (out) {
+        memcpy(out, name, n);
+        memcpy(out + n, magic, more);
+    }
+    return out;
+}
+
 static int joined_read(struct archive_set *s, const char *name)
 {
     struct archive_joined j;
@@ -277,7 +292,11 @@ static int set_read(struct archive_survey *sv, struct survey_set *set, struct su
                               .arena = &set->arena};
     if (!volumes_make(set, files, index, n))
         return -ENOMEM;
-    int e = set->format ? set->format->read(s) : joined_read(s, set->name);
+    const char *name =
+        set->format ? "" : joined_name(&set->arena, set->name, files[index[0]].magic);
+    if (!name)
+        return -ENOMEM;
+    int e = set->format ? set->format->read(s) : joined_read(s, name);
     if (e)
         return e;
     while (set->nplaced < n && !s->volumes[set->nplaced].left)

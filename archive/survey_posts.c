@@ -27,7 +27,7 @@ struct naming {
 
 /* ---- which names are good ---- */
 
-static bool has_extension(const char *name)
+bool survey_has_extension(const char *name)
 {
     const char *dot = strrchr(name, '.');
     size_t n = dot ? strlen(dot + 1) : 0;
@@ -55,7 +55,7 @@ static int find_unclear(struct archive_survey *sv)
     for (uint32_t i = 0; i < sv->nposts; i++) {
         struct survey_file *f = &sv->files[i];
         if (names_part(f->name).scheme == NAMES_NONE)
-            f->unclear = names_obfuscated(f->name) || !has_extension(f->name);
+            f->unclear = names_obfuscated(f->name) || !survey_has_extension(f->name);
     }
     for (uint32_t g = 0; g < ngroups; g++) {
         const struct survey_group *group = &groups[g];
@@ -64,7 +64,8 @@ static int find_unclear(struct archive_survey *sv)
             continue;
         for (uint32_t k = 0; k < group->n; k++) {
             struct survey_file *f = &sv->files[group->index[k]];
-            f->unclear = names_obfuscated(f->name);
+            /* One name for many files says which of them belong together, and no more. */
+            f->unclear = names_obfuscated(f->name) || (lone && group->many);
         }
     }
     free(groups);

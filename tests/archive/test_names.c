@@ -403,11 +403,34 @@ START_TEST(a_password_stands_in_braces_or_behind_its_word)
 }
 END_TEST
 
+START_TEST(another_of_one_name_is_known_by_its_number)
+{
+    static const struct {
+        const char *name;
+        size_t base;
+        uint32_t volume, copy;
+    } all[] = {{"x (2).part03.rar", 1, 2, 2}, {"x (12).r00", 1, 1, 12},  {"x (2).7z.002", 1, 1, 2},
+               {"x (99).rar", 1, 0, 99},      {"x (2019).rar", 8, 0, 0}, {"x (1).rar", 5, 0, 0},
+               {"x(2).rar", 4, 0, 0},         {" (2).rar", 4, 0, 0},     {"(2).rar", 3, 0, 0},
+               {"x ().rar", 4, 0, 0},         {"x 2).rar", 4, 0, 0},     {"x (2) .rar", 6, 0, 0}};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        struct names_part p = names_part(all[i].name);
+        ck_assert_msg(p.base == all[i].base && p.volume == all[i].volume && p.copy == all[i].copy,
+                      "%s: %zu, %u, %u", all[i].name, p.base, p.volume, p.copy);
+    }
+    ck_assert(names_part("x.000").zero && !names_part("x.001").zero);
+    ck_assert(names_part("x.part0.rar").zero && names_part("x.7z.000").zero);
+    ck_assert(!names_part("x.rar").zero && !names_part("x.r00").zero && !names_part("x.7z").zero);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("archive/names");
     TCase *t = tcase_create("names");
 
+    tcase_add_test(t, another_of_one_name_is_known_by_its_number);
     tcase_add_test(t, rar_volumes_are_numbered_in_both_ways);
     tcase_add_test(t, other_sets_are_numbered_behind_their_names);
     tcase_add_test(t, what_is_no_volume_is_none);

@@ -1,3 +1,4 @@
+#include "nzb/name.h"
 #include "tests/archive/surveyed.h"
 #include "tests/lib/par2maker.h"
 #include "tests/lib/rarmaker.h"
@@ -342,6 +343,163 @@ START_TEST(passwords_are_tried)
 }
 END_TEST
 
+/* ---- what was posted twice ---- */
+
+/* Posts from `first` on have the names that an NZB gives the `n`th of one name. */
+static void name_copies(uint32_t first, unsigned n, char (*names)[NZB_NAME_MAX + 1])
+{
+    for (uint32_t i = first; i < s.n; i++) {
+        nzb_name_nth(s.posts[i].post.name, n, names[i - first]);
+        s.posts[i].post.name = names[i - first];
+    }
+}
+
+START_TEST(of_a_volume_that_was_posted_twice_the_better_one_is_taken)
+{
+    static char names[16][NZB_NAME_MAX + 1];
+
+    for (unsigned k = 0; k < 8; k++) {
+        bool first_is_short = k & 1, old = k & 2, cut = k & 4;
+        struct rarmaker_options o = {.volume_size = 200000,
+                                     .version = old ? 4 : 5,
+                                     .naming = old ? RARMAKER_OLD : RARMAKER_PART};
+        struct made *m = cut ? zipmaker_make(&(struct zipmaker_options){0}, &film, 1)
+                             : rarmaker_make(&o, &film, 1);
+        if (cut)
+            made_cut(m, 200000);
+        surveyed_add(&s, m);
+        uint32_t all = s.n, lacks = first_is_short ? 1 : all;
+        surveyed_add(&s, m);
+        struct surveyed_post *again = &s.posts[all]; /* the second volume, once more */
+        again->volume = 1;
+        again->size = m->volumes[1].size;
+        again->post.guess = s.posts[1].post.guess;
+        again->post.name = m->volumes[1].name;
+        s.n = all + 1;
+        name_copies(all, 2, names);
+        s.posts[lacks].post.guess /= 2;
+        s.posts[lacks].err = -EIO;
+        surveyed_run(&s);
+        ck_assert_msg(surveyed_shown(&s) == 1, "%u: %u", k, surveyed_shown(&s));
+        surveyed_expect(&s, "a film.mkv", &film);
+        ck_assert(!s.l->posts[1].shown && !s.l->posts[all].shown && !s.l->sets[0].why);
+        s.n = 2 * all;
+        surveyed_free(&s);
+        made_free(m);
+    }
+}
+END_TEST
+
+START_TEST(two_sets_of_one_name_are_both_opened)
+{
+    static char names[64][NZB_NAME_MAX + 1];
+    const struct made_file other = {.name = "other.mkv", .len = 1500001, .seed = 77};
+
+    for (unsigned k = 0; k < 4; k++) {
+        struct rarmaker_options o = {.volume_size = k < 2 ? 100000 : 0, .naming = k % 2};
+        struct made *a = rarmaker_make(&o, &film, 1), *b = rarmaker_make(&o, &other, 1);
+        if (k == 3) {
+            made_cut(a, 400000);
+            made_cut(b, 400000);
+        }
+        surveyed_add(&s, a);
+        surveyed_add(&s, b);
+        ck_assert_uint_eq(a->nvolumes, b->nvolumes);
+        name_copies(a->nvolumes, 2, names);
+        surveyed_run(&s);
+        ck_assert_msg(surveyed_shown(&s) == 2, "%u: %u", k, surveyed_shown(&s));
+        surveyed_expect(&s, "a film.mkv", &film);
+        surveyed_expect(&s, "other.mkv", &other);
+        surveyed_free(&s);
+        made_free(a);
+        made_free(b);
+    }
+}
+END_TEST
+
+START_TEST(volumes_that_all_have_one_name_are_told_by_their_headers)
+{
+    static char names[64][NZB_NAME_MAX + 1];
+    struct made *m = film_in_volumes(100000);
+
+    made_shuffle(m, 4);
+    surveyed_add(&s, m);
+    for (uint32_t i = 0; i < s.n; i++) {
+        if (i)
+            nzb_name_nth("film.rar", i + 1, names[i]);
+        else
+            strcpy(names[i], "film.rar");
+        s.posts[i].post.name = names[i];
+    }
+    surveyed_run(&s);
+    ck_assert_uint_eq(surveyed_shown(&s), 1);
+    surveyed_expect(&s, "a film.mkv", &film);
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(names_that_differ_only_in_case_are_of_two_archives)
+{
+    const struct made_file other = {.name = "other.mkv", .len = 12345, .seed = 77};
+    struct made *a = zipmaker_make(&(struct zipmaker_options){0}, &film, 1);
+    struct made *b = zipmaker_make(&(struct zipmaker_options){0}, &other, 1);
+
+    surveyed_add(&s, a);
+    surveyed_add(&s, b);
+    s.posts[0].post.name = "x.zip";
+    s.posts[1].post.name = "X.ZIP";
+    surveyed_run(&s);
+    ck_assert_uint_eq(surveyed_shown(&s), 2);
+    surveyed_expect(&s, "a film.mkv", &film);
+    surveyed_expect(&s, "other.mkv", &other);
+    surveyed_free(&s);
+    made_free(a);
+    made_free(b);
+}
+END_TEST
+
+START_TEST(a_rar_archive_that_was_cut_anywhere_is_opened)
+{
+    static const char *const bases[] = {"x.rar", "x"};
+    static char names[16][40];
+
+    for (unsigned k = 0; k < 4; k++) {
+        struct made *m = rarmaker_make(&(struct rarmaker_options){.version = 4 + k / 2}, &film, 1);
+        made_cut(m, 200000);
+        surveyed_add(&s, m);
+        for (uint32_t i = 0; i < s.n; i++) {
+            snprintf(names[i], sizeof(names[i]), "%s.%03u", bases[k % 2], i + 1);
+            s.posts[i].post.name = names[i];
+        }
+        surveyed_run(&s);
+        ck_assert_uint_eq(surveyed_shown(&s), 1);
+        surveyed_expect(&s, "a film.mkv", &film);
+        surveyed_free(&s);
+        made_free(m);
+    }
+}
+END_TEST
+
+START_TEST(pieces_may_be_counted_from_0)
+{
+    struct made *m = made_plain(&film, 1);
+    static char names[16][40];
+
+    made_cut(m, 100000);
+    surveyed_add(&s, m);
+    for (uint32_t i = 0; i < s.n; i++) {
+        snprintf(names[i], sizeof(names[i]), "a film.mkv.%03u", i);
+        s.posts[i].post.name = names[i];
+    }
+    surveyed_run(&s);
+    ck_assert_uint_eq(surveyed_shown(&s), 1);
+    surveyed_expect(&s, "a film.mkv", &film);
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
 /* ---- archives in archives ---- */
 
 /* The volumes of `m` as files of another archive. */
@@ -562,6 +720,12 @@ int main(void)
     tcase_add_test(t, what_is_compressed_is_shown_as_it_was_posted);
     tcase_add_test(t, with_a_volume_missing_what_is_complete_is_shown);
     tcase_add_test(t, passwords_are_tried);
+    tcase_add_test(t, of_a_volume_that_was_posted_twice_the_better_one_is_taken);
+    tcase_add_test(t, two_sets_of_one_name_are_both_opened);
+    tcase_add_test(t, volumes_that_all_have_one_name_are_told_by_their_headers);
+    tcase_add_test(t, names_that_differ_only_in_case_are_of_two_archives);
+    tcase_add_test(t, a_rar_archive_that_was_cut_anywhere_is_opened);
+    tcase_add_test(t, pieces_may_be_counted_from_0);
     tcase_add_test(t, an_archive_in_an_archive_is_opened);
     tcase_add_test(t, an_archive_in_an_encrypted_one_is_opened);
     tcase_add_test(t, paths_never_leave_the_mount_and_are_unique);
