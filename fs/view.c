@@ -124,18 +124,19 @@ static void look_expire(struct fs_watched *e, int err)
 
 static const struct fs_watched_ops look_watched = {.hold = look_hold, .end = look_expire};
 
-static struct look *waiting_pop(struct fs_view *v)
+/* Of `all`, which was view.waiting: under its lock still, for they may be cancelled. */
+static struct look *waiting_pop(struct fs_view *v, struct list *all)
 {
     pthread_mutex_lock(&v->lock);
-    struct list *it = list_pop(&v->waiting);
+    struct list *it = list_pop(all);
     pthread_mutex_unlock(&v->lock);
     return it ? container_of(it, struct look, link) : NULL;
 }
 
-/* All that wait are told; and who comes to wait meanwhile, which is as good. */
-static void tell(struct fs_view *v, int err)
+/* They are told; but not who comes to wait meanwhile: what could not be found out a moment ago may be there now. */
+static void tell(struct fs_view *v, struct list *all, int err)
 {
-    for (struct look *l; (l = waiting_pop(v));) {
+    for (struct look *l; (l = waiting_pop(v, all));) {
         if (look_claim(l)) {
             fs_watch_remove(&v->fs->watch, &l->watched);
             l->pub.err = err;
@@ -383,6 +384,9 @@ void fs_view_surveyed(struct fs_view *v, struct fs_layout *l, int err)
     v->state = v->layout ? FS_VIEW_KNOWN : FS_VIEW_UNKNOWN;
     bool late = l && v->misled;
     v->misled = false;
+    struct list waiting;
+    list_init(&waiting);
+    list_splice(&waiting, &v->waiting);
     if (late)
         fs_layout_get(l);
     pthread_mutex_unlock(&v->lock);
@@ -393,7 +397,7 @@ void fs_view_surveyed(struct fs_view *v, struct fs_layout *l, int err)
         fs_view_surprised(v, l);
         fs_layout_put(l);
     }
-    tell(v, l ? 0 : err);
+    tell(v, &waiting, l ? 0 : err);
 }
 
 void fs_view_surprised(struct fs_view *v, const struct fs_layout *l)
