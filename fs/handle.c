@@ -43,7 +43,7 @@ void fs_handle_close(struct fs_handle *h)
     list_del(&h->link);
     pthread_mutex_unlock(&h->fs->open_lock);
     for (unsigned k = 0; k < h->ntouched; k++)
-        cache_ahead_drop(h->fs->cache, &h->touched[k]->cache, h->stream);
+        cache_ahead_drop(h->fs->cache, &h->touched[k].file->cache, h->stream);
     cache_expect(h->fs->cache, -1);
     atomic_fetch_sub(&h->fs->ahead_bytes, h->charge);
     atomic_fetch_sub(&h->fs->handles, 1);
@@ -139,6 +139,9 @@ static uint64_t most(const struct fs_handle *h)
 /* Volumes ahead of a window that are made known. */
 #define PREPARES 2
 
+/* Files that one call ceases to follow, at most. */
+#define LEFT     16
+
 /* What one call of fs_handle_ahead() asks, and what is to stay of what was asked before. */
 struct batch {
     struct fs_where where;
@@ -156,24 +159,40 @@ struct batch {
         struct cache_range range;
     } keep[KEEPS];
     uint32_t prepare[PREPARES];
-    struct fs_file *files[FS_TOUCHED + 1]; /* in which something may be withdrawn */
-    struct fs_file *left;                  /* one that is not followed any longer */
+    struct fs_file *files[FS_TOUCHED]; /* in which something may be withdrawn */
+    struct fs_file *left[LEFT];        /* those that are not followed any longer */
+    unsigned nleft;
+    uint64_t pos; /* what is read begins here */
 };
 
-/* Under the lock: something is asked for ahead in `f`. */
-static void touch(struct fs_handle *h, struct batch *b, struct fs_file *f)
+/* Under the lock: one that has nothing of the window any more is not followed any longer. False: there is none. */
+static bool touched_leave(struct fs_handle *h, struct batch *b)
+{
+    unsigned k = 0;
+    while (k < h->ntouched && h->touched[k].upto > b->pos && h->touched[k].upto <= b->step.to)
+        k++;
+    if (k == h->ntouched || b->nleft == LEFT)
+        return false;
+    b->left[b->nleft++] = h->touched[k].file;
+    h->ntouched--;
+    memmove(&h->touched[k], &h->touched[k + 1], (h->ntouched - k) * sizeof(h->touched[0]));
+    return true;
+}
+
+/* Under the lock: what is asked for ahead in `f` goes up to `upto`. False: that would be one too many. */
+static bool touch(struct fs_handle *h, struct batch *b, struct fs_file *f, uint64_t upto)
 {
     unsigned k = h->ntouched;
-    while (k > 0 && h->touched[k - 1] != f)
+    while (k > 0 && h->touched[k - 1].file != f)
         k--;
-    if (k > 0)
-        return;
-    if (h->ntouched == FS_TOUCHED) {
-        b->left = h->touched[0];
-        memmove(&h->touched[0], &h->touched[1], (FS_TOUCHED - 1) * sizeof(struct fs_file *));
-        h->ntouched--;
+    if (k > 0) {
+        h->touched[k - 1].upto = upto;
+        return true;
     }
-    h->touched[h->ntouched++] = f;
+    if (h->ntouched == FS_TOUCHED && !touched_leave(h, b))
+        return false;
+    h->touched[h->ntouched++] = (struct fs_touched){f, upto};
+    return true;
 }
 
 /* Under the lock: the segment at `pos` joins the batch; *pos moves behind it. False: not now. */
@@ -187,7 +206,8 @@ static bool batch_add(struct fs_handle *h, struct batch *b, uint64_t *pos)
     case SEGMAP_EOF:
         return false;
     case SEGMAP_HERE:
-        touch(h, b, s.file);
+        if (!touch(h, b, s.file, s.end))
+            return false;
         b->at[b->n].file = s.file;
         b->at[b->n].i = s.i;
         b->at[b->n++].begin = *pos;
@@ -252,7 +272,8 @@ static void batch_keep(struct fs_handle *h, struct batch *b)
         }
     }
     b->nfiles = h->ntouched;
-    memcpy(b->files, h->touched, h->ntouched * sizeof(struct fs_file *));
+    for (unsigned k = 0; k < h->ntouched; k++)
+        b->files[k] = h->touched[k].file;
 }
 
 /* Without the lock. */
@@ -333,9 +354,9 @@ void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len, const stru
     struct batch b;
     struct cache *c = h->fs->cache;
     unsigned k = 0;
-    b.n = b.nkeep = b.nprepare = b.nfiles = 0;
+    b.n = b.nkeep = b.nprepare = b.nfiles = b.nleft = 0;
     b.keep_all = false;
-    b.left = NULL;
+    b.pos = off;
     b.step = (struct qos_ahead){.withdraw = false};
     fs_where_init(&b.where, h->node);
     pthread_mutex_lock(&h->lock);
@@ -346,8 +367,8 @@ void fs_handle_ahead(struct fs_handle *h, uint64_t off, uint32_t len, const stru
 
     if (b.step.withdraw)
         batch_withdraw(h, &b);
-    if (b.left)
-        cache_ahead_drop(c, &b.left->cache, h->stream);
+    for (unsigned j = 0; j < b.nleft; j++)
+        cache_ahead_drop(c, &b.left[j]->cache, h->stream);
     while (k < b.n && cache_ahead(c, &b.at[k].file->cache, b.at[k].i, TRAFFIC_STREAMING,
                                   URGENCY_READAHEAD, h->stream) != CACHE_AHEAD_NO_ROOM)
         k++;

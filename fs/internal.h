@@ -328,7 +328,10 @@ struct fs_handle {
     struct qos_stream window;
     uint64_t charge;      /* what is asked for and not read, as counted in fs.ahead_bytes */
     uint64_t withdrawals; /* how often some of it was withdrawn */
-    struct fs_file *touched[FS_TOUCHED]; /* where something was asked for ahead, the latest last */
+    struct fs_touched {
+        struct fs_file *file;
+        uint64_t upto;     /* where the last of it ends, in what is read */
+    } touched[FS_TOUCHED]; /* where something was asked for ahead, the latest last */
     unsigned ntouched;
     struct fs_caller {
         pid_t pid; /* 0: none */

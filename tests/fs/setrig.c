@@ -169,8 +169,12 @@ static void serve(struct setrig *r, struct segment_fetch *f, bool was_held)
 static void *server_main(void *arg)
 {
     struct setrig *r = arg;
-    for (struct segment_fetch *f; (f = scripted_source_claim(r->src));)
+    for (struct segment_fetch *f; (f = scripted_source_claim(r->src));) {
         serve(r, f, false);
+        pthread_mutex_lock(&r->lock);
+        pthread_cond_broadcast(&r->changed);
+        pthread_mutex_unlock(&r->lock);
+    }
     return NULL;
 }
 
@@ -208,6 +212,14 @@ void setrig_wait_held(struct setrig *r, unsigned n)
 {
     pthread_mutex_lock(&r->lock);
     while (r->nheld < n)
+        pthread_cond_wait(&r->changed, &r->lock);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void setrig_settle(struct setrig *r)
+{
+    pthread_mutex_lock(&r->lock);
+    while (scripted_source_out(r->src) > r->nheld)
         pthread_cond_wait(&r->changed, &r->lock);
     pthread_mutex_unlock(&r->lock);
 }
@@ -292,6 +304,11 @@ void setrig_free(struct setrig *r)
 struct fs *setrig_fs(struct setrig *r)
 {
     return r->fs;
+}
+
+struct cache *setrig_cache(struct setrig *r)
+{
+    return r->cache;
 }
 
 struct fs_node *setrig_node(struct setrig *r, const char *path, int *err)

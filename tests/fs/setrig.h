@@ -30,6 +30,7 @@ struct setrig *setrig_new(const struct setrig_config *cfg);
 void setrig_free(struct setrig *r);
 
 struct fs *setrig_fs(struct setrig *r);
+struct cache *setrig_cache(struct setrig *r);
 
 /** Articles that were asked for so far; `volume` UINT32_MAX: of all. */
 uint64_t setrig_asked(struct setrig *r, uint32_t volume);
@@ -53,6 +54,9 @@ void setrig_honest(struct setrig *r);
 
 /** Serve what is held, and hold no more. */
 void setrig_release(struct setrig *r);
+
+/** Wait until nothing is being fetched. */
+void setrig_settle(struct setrig *r);
 
 /** Wait until `n` fetches are held. */
 void setrig_wait_held(struct setrig *r, unsigned n);

@@ -94,6 +94,98 @@ START_TEST(the_longest_read_of_an_encrypted_file_is_answered)
 }
 END_TEST
 
+/* --- a player ----------------------------------------------------------------------------------- */
+
+static unsigned waits;
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool over;
+};
+
+static void on_end(struct fs_read *r)
+{
+    struct waiter *w = r->arg;
+    pthread_mutex_lock(&w->lock);
+    w->over = true;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* A read for `h`; all that it and its readahead ask for is there before the next. */
+static void play(struct fs_handle *h, struct fs_node *n, uint64_t off, uint32_t len)
+{
+    struct waiter w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+    struct fs_read *r = fs_read_new(fs, n);
+    r->handle = h;
+    r->off = off;
+    r->len = len;
+    r->arg = &w;
+    r->done = on_end;
+    if (!fs_read_start(r)) {
+        waits++;
+        pthread_mutex_lock(&w.lock);
+        while (!w.over)
+            pthread_cond_wait(&w.cond, &w.lock);
+        pthread_mutex_unlock(&w.lock);
+    }
+    ck_assert_int_eq(r->err, 0);
+    ck_assert_uint_eq(r->n, len);
+    fs_read_end(r);
+    setrig_settle(rig);
+}
+
+START_TEST(a_player_does_not_wait_where_a_volume_begins)
+{
+    const struct made_file film = {.name = "film.mkv", .len = 20000000, .seed = 3};
+    rig_of(&(struct rarmaker_options){.volume_size = 1000000}, &film, 1,
+           (struct setrig_config){
+               .part_size = 100000, .budget = (size_t)32 << 20, .mount = {.readahead = 4 << 20}});
+    struct fs_node *n = node("film.mkv");
+    struct fs_handle *h = fs_handle_open(fs, n);
+    waits = 0;
+    for (uint64_t off = 0; off < film.len; off += 100000)
+        play(h, n, off, 100000);
+    ck_assert_uint_le(waits, 4);
+    fs_handle_close(h);
+    teardown();
+}
+END_TEST
+
+START_TEST(what_is_read_ahead_in_many_tiny_volumes_is_dropped_when_it_is_closed)
+{
+    const struct made_file film = {.name = "film.mkv", .len = 9000000, .seed = 3};
+    rig_of(&(struct rarmaker_options){.volume_size = 30000}, &film, 1,
+           (struct setrig_config){.budget = (size_t)8 << 20, .mount = {.readahead = 4 << 20}});
+    struct fs_node *n = node("film.mkv");
+    for (uint64_t off = 0; off < film.len;
+         off += MIB) /* where volumes begin is known from here on */
+        expect(n, off, MIB);
+    struct fs_handle *h = fs_handle_open(fs, n);
+    struct fs_stream *streams;
+    size_t nstreams;
+    ck_assert_int_eq(fs_streams(fs, &streams, &nstreams), 0);
+    ck_assert_uint_eq(nstreams, 1);
+    struct cache_look look = {.stream = streams[0].number};
+    free(streams);
+    waits = 0;
+    for (uint64_t off = 0; off < 6000000; off += 50000)
+        play(h, n, off, 50000);
+    ck_assert_uint_le(waits, 10);
+    cache_looks(setrig_cache(rig), &look, 1);
+    ck_assert_uint_gt(look.ready, 30000u * 20);
+    play(h, n, 100000, 50000); /* a seek back */
+    play(h, n, 150000, 50000);
+    play(h, n, 200000, 50000);
+    fs_handle_close(h);
+    look = (struct cache_look){.stream = look.stream};
+    cache_looks(setrig_cache(rig), &look, 1);
+    ck_assert_uint_eq(look.ready + look.coming, 0);
+    teardown();
+}
+END_TEST
+
 /* --- any set, any read, any failure ------------------------------------------------------------- */
 
 static uint64_t dice_state;
@@ -209,6 +301,8 @@ int main(void)
     tcase_add_test(t, a_read_over_many_tiny_volumes_gives_all_bytes);
     tcase_add_test(t, behind_the_end_there_is_nothing);
     tcase_add_test(t, the_longest_read_of_an_encrypted_file_is_answered);
+    tcase_add_test(t, a_player_does_not_wait_where_a_volume_begins);
+    tcase_add_test(t, what_is_read_ahead_in_many_tiny_volumes_is_dropped_when_it_is_closed);
     tcase_add_loop_test(t, any_read_gives_the_bytes_or_an_error_where_an_article_lacks, 0, 3);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
