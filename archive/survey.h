@@ -8,7 +8,8 @@
  *           that gives names. Every read was announced by want().
  * Names     In this order: the PAR2 description that matches a file's first 16 KiB and size; the yEnc name; the
  *           subject's quoted name; the NZB's own. A name that looks obfuscated (archive/names.h) yields to the
- *           next. Magic bytes mend extensions. Every component of a path is safe (nzb_name_safe), the whole
+ *           next. What has none that says anything, in an archive or not, is called by the title where it is
+ *           what the NZB is about. Magic bytes mend extensions. Every component of a path is safe (nzb_name_safe), the whole
  *           is bounded, unique in its directory, and never leaves it.
  * Nested    A member that is an archive itself is opened as well, two levels deep.
  * Threads   The survey: the caller's. archive_volume_is: any.

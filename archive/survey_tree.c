@@ -198,6 +198,70 @@ static const char *place(struct tree *t, const char *raw, bool dir, bool *again)
 
 /* ---- entries ---- */
 
+static bool is_main(const struct archive_entry *e)
+{
+    return !e->hidden && !e->dir && e->post == SURVEY_NONE && !names_aside(e->path);
+}
+
+/* Up to the extension. */
+static size_t stem_len(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    return dot && dot != name ? (size_t)(dot - path) : strlen(path);
+}
+
+/* The largest of what archives hold, where all that matters is called like it; NULL: it is not. */
+static const struct archive_entry *only_film(const struct archive_survey *sv)
+{
+    const struct archive_entry *film = NULL;
+
+    for (uint32_t i = 0; i < sv->nentries; i++)
+        if (is_main(&sv->entries[i]) && (!film || sv->entries[i].size > film->size))
+            film = &sv->entries[i];
+    if (!film)
+        return NULL;
+    size_t stem = stem_len(film->path);
+    for (uint32_t i = 0; i < sv->nentries; i++) {
+        const char *path = sv->entries[i].path;
+        if (is_main(&sv->entries[i]) &&
+            (strncmp(path, film->path, stem) != 0 || (path[stem] && path[stem] != '.')))
+            return NULL;
+    }
+    for (uint32_t i = 0; i < sv->nposts; i++) /* something else stands beside it */
+        if (!sv->files[i].used && !names_aside(sv->files[i].name))
+            return NULL;
+    return film;
+}
+
+/* A film whose name in its archive says nothing, with what belongs to it, is called as the NZB is. */
+static int name_by_title(struct archive_survey *sv)
+{
+    const struct archive_entry *film = only_film(sv);
+    const char *title = sv->o->title, *slash = film ? strrchr(film->path, '/') : NULL;
+    size_t n = title ? strnlen(title, NZB_NAME_MAX) : 0;
+    size_t dir = slash ? (size_t)(slash - film->path) + 1 : 0;
+
+    if (!film || !n || !names_obfuscated(film->path + dir) || names_obfuscated(title))
+        return 0;
+    size_t stem = stem_len(film->path);
+    for (uint32_t i = 0; i < sv->nentries; i++) {
+        struct archive_entry *e = &sv->entries[i];
+        if (!is_main(e))
+            continue;
+        size_t rest = strlen(e->path + stem);
+        char *path = arena_alloc(&sv->arena, dir + n + rest + 1, 1);
+        if (!path)
+            return -ENOMEM;
+        memcpy(path, e->path, dir);
+        for (size_t k = 0; k < n; k++)
+            path[dir + k] = title[k] == '/' ? '_' : title[k];
+        memcpy(path + dir + n, e->path + stem, rest);
+        e->path = path;
+    }
+    return 0;
+}
+
 /* Those that are only there to be read from do not take anybody's name. */
 static int place_entries(struct archive_survey *sv, struct tree *t, bool hidden)
 {
@@ -280,6 +344,8 @@ int survey_tree(struct archive_survey *sv)
     struct archive_fate *fates = arena_array(&sv->arena, struct archive_fate, sv->nposts + 1u);
     int e = fates && tree_grow(&t) ? 0 : -ENOMEM;
 
+    if (!e)
+        e = name_by_title(sv);
     if (!e)
         e = place_entries(sv, &t, false);
     if (!e)

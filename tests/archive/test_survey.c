@@ -195,6 +195,44 @@ START_TEST(the_title_names_what_has_no_name)
 }
 END_TEST
 
+#define RANDOM "3fa9c0b17de24c5f8a6b0d91e2f4a7c8"
+
+START_TEST(the_title_names_the_film_that_has_no_name_in_its_archive)
+{
+    static const struct made_file files[] = {{.name = "a/" RANDOM ".mkv", .len = 9000, .seed = 1},
+                                             {.name = "a/" RANDOM ".en.srt", .len = 90, .seed = 2},
+                                             {.name = "a/" RANDOM ".nfo", .len = 30, .seed = 3},
+                                             {.name = "another.mkv", .len = 8000, .seed = 4}};
+
+    for (uint32_t n = 1; n <= 4; n++) {
+        struct made *m = rarmaker_make(&(struct rarmaker_options){0}, files, n);
+        s.o.title = "The/Title";
+        surveyed_add(&s, m);
+        surveyed_run(&s);
+        surveyed_expect(&s, n == 4 ? files[0].name : "a/The_Title.mkv", &files[0]);
+        if (n == 3) {
+            surveyed_expect(&s, "a/The_Title.en.srt", &files[1]);
+            surveyed_expect(&s, files[2].name, &files[2]);
+        }
+        surveyed_free(&s);
+        made_free(m);
+    }
+}
+END_TEST
+
+START_TEST(a_film_that_has_a_name_keeps_it)
+{
+    struct made *m = rarmaker_make(&(struct rarmaker_options){0}, &film, 1);
+
+    s.o.title = "The Title";
+    surveyed_add(&s, m);
+    surveyed_run(&s);
+    surveyed_expect(&s, "a film.mkv", &film);
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
 /* ---- sets ---- */
 
 static void expect_two(unsigned version)
@@ -713,6 +751,8 @@ int main(void)
     tcase_add_test(t, par2_descriptions_put_volumes_in_order);
     tcase_add_test(t, yenc_names_stand_in_for_obfuscated_ones);
     tcase_add_test(t, the_title_names_what_has_no_name);
+    tcase_add_test(t, the_title_names_the_film_that_has_no_name_in_its_archive);
+    tcase_add_test(t, a_film_that_has_a_name_keeps_it);
     tcase_add_test(t, two_sets_in_one_heap_are_told_apart);
     tcase_add_test(t, pieces_of_one_file_are_joined);
     tcase_add_test(t, a_rar_archive_may_be_cut_into_001);
