@@ -35,6 +35,7 @@ struct part {
     struct fs_read *read; /* NULL: it has ended, and was let go of */
     uint8_t *to;          /* where its bytes go; NULL: they stay */
     uint32_t post;        /* of a proof: whose */
+    uint64_t at;          /* of bytes of the file: in its stream */
     uint32_t len, got;
     int err;
     bool unsure;
@@ -255,6 +256,7 @@ static int parts_look(struct content_read *c)
             return ENOMEM;
         if (!part_add(c, node, x->off + (pos - x->at), (uint32_t)(stop - pos)))
             return ENOMEM;
+        c->parts[c->nparts - 1].at = pos;
         pos = stop;
     }
     if (whole && pos == c->end && c->nparts == 1)
@@ -275,10 +277,18 @@ static int parts_look(struct content_read *c)
 
 /* --- judge ------------------------------------------------------------------------------------- */
 
-/* Is a volume of this round another than was reckoned? *err: its head could not be had. */
+/* Nobody has the head that part `p` was to be. The part behind it is of the same volume: does that do? */
+static bool head_spared(struct content_read *c, const struct part *p)
+{
+    const struct part *data = p + 1;
+    return p->proof == FS_PROOF_HEAD && p->err == EIO && !p->unsure && data->got &&
+           fs_layout_like(c->layout, c->entry, data->at, p->post, data->size);
+}
+
+/* Is a volume of this round another than was reckoned? *err: that cannot be told. */
 static bool surprised(struct content_read *c, const struct part *p, int *err)
 {
-    *err = p->err;
+    *err = p->err && !head_spared(c, p) ? p->err : 0;
     if (p->err)
         return false;
     return p->proof == FS_PROOF_HEAD ? !fs_layout_seen(c->layout, p->post, p->to, p->len)
@@ -296,10 +306,11 @@ static int parts_judge(struct content_read *c, bool *again)
             *again = true;
             return 0;
         }
-        c->unsure = p->err && p->unsure;
+        if (!p->proof)
+            err = p->err;
+        c->unsure = err && p->unsure;
         if (p->proof)
             continue;
-        err = p->err;
         if (!err || c->pub.partial)
             c->pos += p->got;
     }

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,21 @@ bool fs_layout_sized(struct fs_layout *l, uint32_t post, uint64_t size)
     return judge(l, post, !archive_volume_size(l->found, post, &want) || size == want);
 }
 
+bool fs_layout_like(struct fs_layout *l, const struct archive_entry *e, uint64_t at, uint32_t post,
+                    uint64_t size)
+{
+    const struct archive_extent *x = fs_extent_find(e, at);
+    if (!x || x->entry || x->from != post || l->heads[post].is == FS_HEAD_OTHER)
+        return false;
+    while (x > e->extents && (x->computed || x->entry))
+        x--;
+    if (x->computed || x->entry || l->view->posts[x->from]->file->size != size)
+        return false;
+    if (l->view->posts[post]->file->size == size) /* which is proven */
+        judge(l, post, true);
+    return true;
+}
+
 struct fs_node *fs_layout_place(const struct fs_layout *l, uint32_t entry, uint64_t pos,
                                 uint32_t *post, uint64_t *off, uint64_t *len, bool *computed)
 {
@@ -166,7 +182,9 @@ static void ahead_judge(struct ahead *a, const struct fs_read *r)
 static void ahead_end(struct fs_read *r)
 {
     struct ahead *a = r->arg;
-    if (r->err || r->n != a->want)
+    if (r->err == EIO && !r->unsure)
+        atomic_store(&a->layout->heads[a->post].is, FS_HEAD_LOST);
+    else if (r->err || r->n != a->want)
         atomic_store(&a->layout->heads[a->post].is, FS_HEAD_UNSEEN);
     else if (a->want)
         ahead_judge(a, r);

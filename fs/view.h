@@ -36,6 +36,7 @@ enum fs_head {
     FS_HEAD_UNSEEN,
     FS_HEAD_COMING, /* somebody reads it, ahead of all who need it */
     FS_HEAD_GOOD,
+    FS_HEAD_LOST,  /* nobody has it; a reader that needs it asks once more */
     FS_HEAD_OTHER, /* not what was reckoned: the layout is wrong */
 };
 
@@ -127,6 +128,12 @@ enum fs_proof fs_layout_proof(const struct fs_layout *l, uint32_t post, uint64_t
 /** False: it is not as was reckoned, and the view has been told. */
 bool fs_layout_seen(struct fs_layout *l, uint32_t post, const void *head, size_t len);
 bool fs_layout_sized(struct fs_layout *l, uint32_t post, uint64_t size);
+
+/** The head of `post`, which holds byte `at` of the stream of `e`, cannot be had, but other articles of it say that it is
+ *  `size` bytes long: is that what the last volume before it has whose header was read? Since all data together are as
+ *  long as the file, it is as was reckoned then. */
+bool fs_layout_like(struct fs_layout *l, const struct archive_entry *e, uint64_t at, uint32_t post,
+                    uint64_t size);
 
 /** Byte `pos` of a content, as a place of a posted file: *off in it, and how many bytes go on from there. NULL: there
  *  is none. `pos` counts what is shown; where it is encrypted, of the text that becomes it. */

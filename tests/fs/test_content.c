@@ -94,6 +94,31 @@ START_TEST(the_longest_read_of_an_encrypted_file_is_answered)
 }
 END_TEST
 
+START_TEST(where_a_volumes_first_article_lacks_the_rest_of_it_is_read)
+{
+    const struct made_file film = {.name = "film.mkv", .len = 900000, .seed = 3};
+    for (unsigned early = 0; early < 2; early++) {
+        rig_of(&(struct rarmaker_options){.volume_size = 100000}, &film, 1,
+               (struct setrig_config){.mount = {.early = early}});
+        struct fs_node *n = node("film.mkv");
+        setrig_rule(rig, 4, 1, SETRIG_MISSING);
+        const struct made_piece *p = &made->pieces[4];
+        ck_assert_uint_eq(p->volume, 4);
+        uint64_t lacks = 20000 - p->off; /* of its data */
+        expect(n, p->at + lacks + 30000, 1000);
+        expect(n, p->at + lacks, 40000);
+        ck_assert_int_eq(fs_read_wait(fs, n, NULL, buf, 10, p->at + lacks - 10), -EIO);
+        ck_assert_int_eq(fs_read_wait(fs, n, NULL, buf, MIB, 0), (ssize_t)p->at);
+        expect(n, p->at + p->len, MIB);
+        uint64_t asked = setrig_asked(rig, 4);
+        for (unsigned k = 0; k < 20; k++)
+            expect(n, p->at + lacks + 1000 * k, 1000);
+        ck_assert_uint_eq(setrig_asked(rig, 4), asked); /* it is known now */
+        teardown();
+    }
+}
+END_TEST
+
 /* --- a player ----------------------------------------------------------------------------------- */
 
 static unsigned waits;
@@ -276,8 +301,8 @@ START_TEST(any_read_gives_the_bytes_or_an_error_where_an_article_lacks)
         struct fs_node *n[3] = {node("film.mkv"), node("sub/empty.txt"), node("sub/other.bin")};
         uint32_t v = (uint32_t)dice(made->nvolumes), part = 0;
         uint64_t parts = (made->volumes[v].size + part_size - 1) / part_size;
-        if (parts > 1 && dice(4))
-            part = 2 + (uint32_t)dice(parts - 1);
+        if (dice(4))
+            part = 1 + (uint32_t)dice(parts);
         if (part && setrig_was_asked(rig, v, part)) /* then it is there */
             part = 0;
         if (part)
@@ -301,6 +326,7 @@ int main(void)
     tcase_add_test(t, a_read_over_many_tiny_volumes_gives_all_bytes);
     tcase_add_test(t, behind_the_end_there_is_nothing);
     tcase_add_test(t, the_longest_read_of_an_encrypted_file_is_answered);
+    tcase_add_test(t, where_a_volumes_first_article_lacks_the_rest_of_it_is_read);
     tcase_add_test(t, a_player_does_not_wait_where_a_volume_begins);
     tcase_add_test(t, what_is_read_ahead_in_many_tiny_volumes_is_dropped_when_it_is_closed);
     tcase_add_loop_test(t, any_read_gives_the_bytes_or_an_error_where_an_article_lacks, 0, 3);
