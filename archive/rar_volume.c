@@ -133,13 +133,20 @@ static int begin(struct rar_reader *r, struct rar_volume *v)
     return 0;
 }
 
-void rar_volume_want(const struct rar_volume *v)
+#define END_LEAST 7u /* RAR 4's shortest end block */
+
+/* What is left is too short for a file's header: block() will not read it. */
+static bool is_over(const struct rar_volume *v)
 {
-    if (v->state != RAR_ENDED)
-        archive_bytes_want(v->bytes, v->at, RAR_WINDOW);
+    uint64_t left = v->at < v->size ? v->size - v->at : 0;
+    return v->state == RAR_MORE && left < (v->version == 5 ? rar5_least(v) : rar4_least(v));
 }
 
-#define END_LEAST 7u /* RAR 4's shortest end block */
+void rar_volume_want(const struct rar_volume *v)
+{
+    if (v->state != RAR_ENDED && !is_over(v))
+        archive_bytes_want(v->bytes, v->at, RAR_WINDOW);
+}
 
 static int block(struct rar_reader *r, struct rar_volume *v)
 {

@@ -50,10 +50,12 @@ START_TEST(a_hundred_equal_volumes_take_three_articles)
 }
 END_TEST
 
+/* The last one's too, whose data end in another article: behind them is no room for a file. */
 START_TEST(shuffled_volumes_take_their_first_articles_once_and_all_were_announced)
 {
+    const struct made_file longer = {.name = "film.mkv", .len = 99 * MIB + 900000, .seed = 7};
     struct rarmaker_options o = {.volume_size = MIB, .naming = RARMAKER_RANDOM};
-    struct made *m = rarmaker_make(&o, &film, 1);
+    struct made *m = rarmaker_make(&o, &longer, 1);
     struct opened x;
     made_shuffle(m, 3);
     opened_init(&x, m, NULL);
@@ -62,6 +64,8 @@ START_TEST(shuffled_volumes_take_their_first_articles_once_and_all_were_announce
     for (uint32_t i = 0; i < x.m->nvolumes; i++) {
         ck_assert_uint_eq(x.sources[i].nparts, 1);
         ck_assert_uint_eq(x.sources[i].nunwanted, 0);
+        ck_assert_uint_eq(x.sources[i].seen[0], 3);
+        ck_assert_uint_eq(x.sources[i].seen[1], 0);
     }
     opened_fini(&x);
 }

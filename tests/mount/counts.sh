@@ -4,7 +4,8 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 skip_unless_fuse
-need openssl python3
+SETMAKER=${SETMAKER:-nzbfs-setmaker}
+need openssl python3 "$SETMAKER"
 
 part=200000
 articles=40
@@ -63,6 +64,7 @@ counted() { # FIGURE VALUE
 # ---- the scenes' frame -----------------------------------------------------------------------------
 
 declare -A before=()
+server=main
 figures() { # what newsd has counted, and the program's answer to it below
     newsd_say "$1" stats
     [[ $answer =~ \"accepted\":([0-9]+) ]] && accepted=${BASH_REMATCH[1]}
@@ -71,14 +73,14 @@ figures() { # what newsd has counted, and the program's answer to it below
 }
 begin() { # SCENE NZB [OPTION]...: a mount of its own, and nothing in any cache
     scene=$1
-    figures main
+    figures $server
     before=([accepted]=$accepted [body]=$body [sent]=$sent)
     shift
     up "$@"
 }
-since() { # FIGURE...: of main, since begin
+since() { # FIGURE...: of the server, since begin
     local f
-    figures main
+    figures $server
     for f; do
         case $f in
         articles) counted articles $((body - before[body])) ;;
@@ -278,6 +280,30 @@ figures spare
 counted both $((both + body))
 newsd_say main up
 down
+
+# A film in a hundred RAR volumes: to know it takes the first volume's head, the second's and the last's; to copy it each
+# article once. Where names say nothing each first article is looked at, and once.
+random_file "$tmp/film.bin" 14900000
+for server in volumes hidden; do
+    mkdir "$tmp/$server"
+    "$SETMAKER" --volume-size 150000 $([[ $server == volumes ]] || echo --obfuscate --shuffle) --root "$tmp" \
+        "$tmp/$server" "$tmp/film.bin" >"$tmp/list" || fail "there is no set"
+    (($(wc -l <"$tmp/list") == 100)) || fail "there are $(wc -l <"$tmp/list") volumes"
+    start_newsd $server --part-size 50000 --encode-first --nzb "$tmp/$server.nzb" "$tmp/$server"/*
+    : >"$conf"
+    provider $server connections=4
+    setting pool warm=0
+    setting "class streaming" guaranteed=3
+    begin $server "$tmp/$server.nzb"
+    [[ $(ls -l "$mnt") == *" 14900000 "*film.bin ]] || fail "it shows $(ls -l "$mnt")"
+    settle
+    since articles
+    same "$mnt/film.bin" "$tmp/film.bin"
+    settle
+    scene=${server}_copied
+    since articles
+    down
+done
 
 # ---- the verdict -----------------------------------------------------------------------------------
 
