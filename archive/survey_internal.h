@@ -34,6 +34,7 @@ struct survey_file {
     bool read;         /* its beginning was read */
     bool unclear;      /* its own name says neither what it is nor what it belongs to */
     bool rar5;         /* of magic ".rar": which of its two formats */
+    bool single;       /* of magic ".rar": its main header says that it is no volume of several */
     bool pooled;       /* goes to the heap of RAR volumes without an order */
     bool used;         /* an archive that was opened has what it holds */
 };

@@ -6,6 +6,7 @@
 #include "archive/survey_internal.h"
 
 #include "archive/par2.h"
+#include "base/cursor.h"
 #include "nzb/name.h"
 
 #include <openssl/evp.h>
@@ -75,6 +76,36 @@ static int find_unclear(struct archive_survey *sv)
 
 /* ---- heads ---- */
 
+static uint64_t vint(struct cursor *c)
+{
+    uint64_t v = 0;
+
+    for (unsigned shift = 0; shift < 63; shift += 7) {
+        uint8_t b = cursor_u8(c);
+        v |= (uint64_t)(b & 0x7fu) << shift;
+        if (!(b & 0x80))
+            return v;
+    }
+    c->bad = true;
+    return 0;
+}
+
+/* What a RAR archive's main header says, where it is not encrypted; whether that is sound the reader finds out. */
+static bool is_single(const uint8_t *head, size_t len, bool rar5)
+{
+    struct cursor c = cursor_of(head, len);
+
+    cursor_skip(&c, rar5 ? 12 : 9);
+    if (!rar5)
+        return cursor_u8(&c) == 0x73 && !(cursor_u16(&c) & 1) && !c.bad;
+    vint(&c);
+    if (vint(&c) != 1)
+        return false;
+    if (vint(&c) & 1)
+        vint(&c);
+    return !(vint(&c) & 1) && !c.bad;
+}
+
 int survey_file_head(struct survey_file *f, uint8_t *head, size_t *len)
 {
     *len = 0;
@@ -89,6 +120,7 @@ int survey_file_head(struct survey_file *f, uint8_t *head, size_t *len)
     f->read = *len > 0;
     f->magic = f->read ? names_magic(head, *len) : NULL;
     f->rar5 = *len > 6 && head[6] == 1; /* Rar! 1a 07 01 00; before that it was Rar! 1a 07 00 */
+    f->single = f->magic && !strcmp(f->magic, ".rar") && is_single(head, *len, f->rar5);
     return 0;
 }
 

@@ -192,13 +192,18 @@ static void group_make(struct making *m, struct key *keys, uint32_t n)
     bool rar = scheme == NAMES_RAR_PART || scheme == NAMES_RAR_OLD;
 
     zip_rotate(keys, n);
+    if (!keys[n - 1].part.volume) { /* archives of one volume each */
+        for (uint32_t i = 0; i < n; i++)
+            group_add(m, keys + i, 1, false);
+        return;
+    }
     for (unsigned copies = 1; n; copies++) {
         uint32_t once = choose(keys, n, m->room), spares = n - once;
         bool few = spares <= once / SPARES_SHARE && is_whole(keys, once);
         if (!spares || few || (!rar && !is_whole(keys, once)) || copies == COPIES_MOST) {
             group_add(m, keys, once, false);
             if (spares)
-                group_add(m, keys + once, spares, true);
+                group_add(m, keys + once, spares, few);
             return;
         }
         if (rar) {
@@ -391,9 +396,15 @@ static int pool_open(struct archive_survey *sv, struct survey_file *files, uint3
     const char *name = sv->o->title ? sv->o->title : "";
     int e = index ? 0 : -ENOMEM;
 
-    for (uint32_t i = 0; !e && i < nfiles; i++)
-        if (files[i].pooled && files[i].rar5 == rar5)
-            index[n++] = i;
+    for (uint32_t i = 0; !e && i < nfiles; i++) {
+        uint32_t left;
+        if (!files[i].pooled || files[i].rar5 != rar5)
+            continue;
+        index[n++] = i;
+        if (files[i].single) /* an archive by itself, which need not be tried with the others */
+            e = survey_open(sv, files, &index[--n], 1, &archive_rar, true, name, strlen(name),
+                            &left);
+    }
     for (uint32_t pass = 0; !e && n && pass < POOL_PASSES; pass++) {
         uint32_t left = 0;
         headers += n;

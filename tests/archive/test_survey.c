@@ -455,6 +455,33 @@ START_TEST(two_sets_of_one_name_are_both_opened)
 }
 END_TEST
 
+START_TEST(archives_of_one_volume_each_are_all_opened)
+{
+    static char names[SURVEYED_POSTS][40];
+    static struct made *made[SURVEYED_POSTS];
+
+    for (unsigned k = 0; k < 3; k++) { /* RAR 4 and RAR 5 of random names, ZIPs of one name */
+        for (uint32_t i = 0; i < SURVEYED_POSTS; i++) {
+            struct made_file f = {.name = "f", .len = 10 + i, .seed = i};
+            made[i] = k == 2 ? zipmaker_make(&(struct zipmaker_options){0}, &f, 1)
+                             : rarmaker_make(&(struct rarmaker_options){.version = 4 + k}, &f, 1);
+            made_obfuscate(made[i], i + 1);
+            surveyed_add(&s, made[i]);
+            if (k == 2)
+                s.posts[i].post.name = strcpy(names[i], i % 2 ? "x.zip" : "X.zip");
+        }
+        surveyed_run(&s);
+        ck_assert_uint_eq(s.l->nsets, SURVEYED_POSTS);
+        ck_assert_uint_eq(surveyed_shown(&s), SURVEYED_POSTS);
+        for (uint32_t i = 0; i < SURVEYED_POSTS; i++)
+            ck_assert(!s.l->posts[i].shown);
+        surveyed_free(&s);
+        for (uint32_t i = 0; i < SURVEYED_POSTS; i++)
+            made_free(made[i]);
+    }
+}
+END_TEST
+
 START_TEST(volumes_that_all_have_one_name_are_told_by_their_headers)
 {
     static char names[64][NZB_NAME_MAX + 1];
@@ -762,6 +789,7 @@ int main(void)
     tcase_add_test(t, passwords_are_tried);
     tcase_add_test(t, of_a_volume_that_was_posted_twice_the_better_one_is_taken);
     tcase_add_test(t, two_sets_of_one_name_are_both_opened);
+    tcase_add_test(t, archives_of_one_volume_each_are_all_opened);
     tcase_add_test(t, volumes_that_all_have_one_name_are_told_by_their_headers);
     tcase_add_test(t, names_that_differ_only_in_case_are_of_two_archives);
     tcase_add_test(t, a_rar_archive_that_was_cut_anywhere_is_opened);
