@@ -213,7 +213,7 @@ down
 
 say "a million segments by themselves"
 look_at_clock && began=$now_ms
-bounded 500000 up "$tmp/nzb/many-segments.nzb"
+bounded 900000 up "$tmp/nzb/many-segments.nzb"
 look_at_clock
 ((status == 0)) || fail "the mount: status $status"
 kib=$(awk '/^VmHWM:/ { print $2 }' "/proc/$daemon/status")
