@@ -64,6 +64,8 @@ struct fs_file {
     uint32_t *numbers;  /* the segments', as segmap wants them */
     uint8_t *lost;      /* a bit for each segment that no provider has */
     uint8_t *lied;      /* a bit for each of which wrong bytes were answered; NULL: none */
+    uint8_t *doubted;   /* a bit for each that has come to an unsound end before; NULL: none */
+    bool wary;          /* wrong bytes of it were answered: nothing unproven is any more */
     uint32_t disowned;  /* segments of which bytes were answered that could not be stood by */
     uint64_t told;      /* the last unproven size that was answered; FS_SIZE_UNKNOWN: none */
     uint32_t revoked;   /* how often what an unproven article said was taken back */
@@ -92,6 +94,10 @@ bool fs_file_tell(struct fs_file *f, uint64_t size, uint32_t revoked);
 
 /** Under the file's lock: were wrong bytes of segment `i` answered? Then no more of it are. */
 bool fs_file_lied(const struct fs_file *f, uint32_t i);
+
+/** Likewise: may unproven bytes of segment `i` be answered? Not where its article was damaged before, for who has
+ *  read it once is not to read something else later; nor of a file that has had wrong bytes answered. */
+bool fs_file_may_early(const struct fs_file *f, uint32_t i);
 
 /** How many segments there are of which bytes were answered that could not be stood by. */
 uint32_t fs_file_disowned(struct fs_file *f);
