@@ -121,17 +121,23 @@ int fs_file_zeroed(struct fs_file *f, uint64_t begin, uint64_t end, uint64_t *fr
 
 /* --- disown.c ---------------------------------------------------------------------------------- */
 
-/** What was answered before its article's end and cannot be stood by leaves the kernel's cache: on a thread of its
- *  own, since the kernel waits for requests of those pages, which others answer. */
+/* A page that is being read holds up who takes it back until it has been answered, a read_timeout at most. */
+#define FS_DISOWN_THREADS 3
+
+/** What was answered before its article's end and cannot be stood by leaves the kernel's cache: on threads of their
+ *  own, since the kernel waits for requests of those pages, which others answer. There are several so that one that
+ *  waits holds up no other file. */
 struct fs_disown {
     /* under lock */
     pthread_mutex_t lock; /* a leaf */
     pthread_cond_t wake;
     struct list files; /* their `forget`s */
+    unsigned running;  /* threads that have not come to their end */
     bool stop;
     /* fixed while it runs */
-    pthread_t thread;
-    int over_fd; /* an eventfd: readable once the thread is about to end */
+    pthread_t threads[FS_DISOWN_THREADS];
+    unsigned nthreads;
+    int over_fd; /* an eventfd: readable once the last thread is about to end */
     void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t end);
     void *arg;
 };
@@ -142,11 +148,12 @@ void fs_disown_fini(struct fs_disown *d);
 /** The kernel is to forget how large `f` is, and its bytes [begin, end). Never fails, never waits. */
 void fs_disown_add(struct fs_disown *d, struct fs_file *f, uint64_t begin, uint64_t end);
 
-/** While it runs `drop` is called for all that is added; of one file, for several things together. 0 or -errno. */
+/** While it runs `drop` is called for all that is added; of one file, for several things together or at a time.
+ *  0 or -errno. */
 int fs_disown_start(struct fs_disown *d,
                     void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t end), void *arg);
 
-/** It shall end: after the `drop` that may be under way, which somebody has to let end. Then over_fd is readable
+/** It shall end: after each `drop` that may be under way, which somebody has to let end. Then over_fd is readable
  *  and fs_disown_join() does not wait. */
 void fs_disown_stop(struct fs_disown *d);
 void fs_disown_join(struct fs_disown *d);

@@ -322,6 +322,46 @@ START_TEST(who_has_read_a_segment_well_never_reads_the_damage_that_was_healed)
 }
 END_TEST
 
+/* --- the threads that take back ---------------------------------------------------------------- */
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool second;
+} turns = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+
+/* The first file's pages are being read until the second's have been taken back. */
+static void drop_in_turn(void *arg, uint64_t ino, uint64_t begin, uint64_t end)
+{
+    (void)arg, (void)begin, (void)end;
+    pthread_mutex_lock(&turns.lock);
+    if (ino == 2) {
+        turns.second = true;
+        pthread_cond_broadcast(&turns.cond);
+    }
+    while (!turns.second)
+        pthread_cond_wait(&turns.cond, &turns.lock);
+    pthread_mutex_unlock(&turns.lock);
+}
+
+START_TEST(a_file_whose_pages_are_being_read_holds_up_no_other)
+{
+    static struct fs_file first = {.ino = 1}, second = {.ino = 2};
+    struct fs_disown d = {.stop = false};
+    fs_disown_init(&d);
+    fs_disown_add(&d, &first, 0, 1);
+    fs_disown_add(&d, &second, 0, 1);
+    ck_assert_int_eq(fs_disown_start(&d, drop_in_turn, NULL), 0);
+    pthread_mutex_lock(&turns.lock);
+    while (!turns.second)
+        pthread_cond_wait(&turns.cond, &turns.lock);
+    pthread_mutex_unlock(&turns.lock);
+    fs_disown_stop(&d);
+    fs_disown_join(&d);
+    fs_disown_fini(&d);
+}
+END_TEST
+
 START_TEST(a_segment_that_never_came_to_its_end_is_fetched_again)
 {
     fs_read_end(read_over(reading(0, 0)));
@@ -421,6 +461,7 @@ int main(void)
     tcase_add_test(t, who_has_read_a_segment_well_never_reads_the_damage_that_was_healed);
     tcase_add_test(t, a_first_article_that_claims_more_than_was_posted_waits_for_its_end);
     tcase_add_test(t, a_part_that_claims_to_be_longer_has_no_later_last_byte);
+    tcase_add_test(t, a_file_whose_pages_are_being_read_holds_up_no_other);
     tcase_add_test(t, a_segment_that_never_came_to_its_end_is_fetched_again);
     tcase_add_test(t, a_wrong_guess_of_the_place_never_shows_bytes_that_have_not_come);
     return reading_main(s, t);
