@@ -50,6 +50,8 @@ static void configure(struct model *m, const struct qos_config *cfg)
 void model_init(struct model *m, const struct qos_config *cfg)
 {
     memset(m, 0, sizeof(*m));
+    m->may_ops = 4 * 1000;
+    m->may_bytes = (UINT64_C(4) << 20) * 1000;
     configure(m, cfg);
     for (unsigned p = 0; p < QOS_PROVIDERS; p++)
         m->manners[p].ceiling = m->cfg.providers[p].connections;
@@ -206,7 +208,9 @@ static void hedge_earned(struct model *m, const struct model_op *op, const struc
     struct model_manners *n = &m->manners[c->provider];
     if (how != QOS_OK || op->want.verb != SEGMENT_BODY)
         return;
-    n->times[n->ntimes++ % MODEL_TIMES] = m->now - c->head;
+    qos_time before = c->head > op->sent_at ? c->head - op->sent_at : 0;
+    qos_time trip = m->reach[c->provider].trip;
+    n->times[n->ntimes++ % MODEL_TIMES] = m->now - c->head + (before < trip ? before : trip);
     if (op->want.class != TRAFFIC_STREAMING || op->twin)
         return;
     m->may_bytes += bytes * m->cfg.classes[TRAFFIC_STREAMING].hedge;
