@@ -22,10 +22,10 @@
  *
  * The second one, the *twin*, takes a lease of its class like any other, but only where nothing that waits could
  * have it: an idle connection, at another provider if one is asked for such articles, and never behind anything. It
- * is one attempt: however it ends, it is over. A class may ask for two at most of what it brings itself, in bytes
- * and in number, and for FIRST articles beyond that, a mebibyte each, since nothing has been earned yet when the first
- * reader comes: it earns with each answer, and saves up no more than for SAVED, so neither the first minute nor a bad
- * one is spent on twins.
+ * is one attempt: however it ends, it is over. A class may ask for two at most of a share (`hedge`) of what it has
+ * brought itself, in bytes and in number, or for FIRST articles, of a mebibyte each at most, where that is more:
+ * these are lent, since nothing has been earned when the first reader comes, and paid back by what is earned first. No
+ * more is saved up than for SAVED, so neither the first minute nor a bad one is spent on twins.
  */
 
 #define LEAST_SAMPLES 16u
@@ -107,14 +107,17 @@ void qos_hedge_init(struct qos *q)
 {
     q->late_at = QOS_NEVER;
     for (unsigned c = 0; c < TRAFFIC_CLASSES; c++) {
-        q->classes[c].hedge_bytes = FIRST_BYTES * WHOLE;
-        q->classes[c].hedge_ops = FIRST * WHOLE;
+        q->classes[c].hedge_bytes = q->classes[c].lent_bytes = FIRST_BYTES * WHOLE;
+        q->classes[c].hedge_ops = q->classes[c].lent_ops = FIRST * WHOLE;
     }
 }
 
-static void earn(int64_t *at, int64_t by, int64_t most)
+/* What was lent is paid back first. */
+static void earn(int64_t *at, int64_t *lent, int64_t by, int64_t most)
 {
-    *at = *at + by < most ? *at + by : most;
+    int64_t back = by < *lent ? by : *lent;
+    *lent -= back;
+    *at = *at + by - back < most ? *at + by - back : most;
 }
 
 void qos_hedge_brought(struct qos *q, const struct op *op, uint64_t bytes)
@@ -126,8 +129,8 @@ void qos_hedge_brought(struct qos *q, const struct op *op, uint64_t bytes)
         k->hedge_bytes -= n > paid ? (n - paid) * WHOLE : 0;
         return;
     }
-    earn(&k->hedge_bytes, n * k->cfg.hedge, SAVED_BYTES * WHOLE);
-    earn(&k->hedge_ops, k->cfg.hedge, SAVED * WHOLE);
+    earn(&k->hedge_bytes, &k->lent_bytes, n * k->cfg.hedge, SAVED_BYTES * WHOLE);
+    earn(&k->hedge_ops, &k->lent_ops, k->cfg.hedge, SAVED * WHOLE);
 }
 
 static int64_t price(const struct op *op)

@@ -220,7 +220,8 @@ struct class
     qos_time warm_until;            /* … until then; 0: until told otherwise */
     bool asked;                     /* something was submitted in it … */
     qos_time asked_at;              /* … at last then */
-    int64_t hedge_bytes, hedge_ops; /* that may be asked for twice, in thousandths */
+    int64_t hedge_bytes, hedge_ops; /* that may be asked for twice, in thousandths … */
+    int64_t lent_bytes, lent_ops;   /* … of these, not earned yet */
     uint64_t hedged;
     uint64_t granted_guarantee, granted_burst;
     uint64_t ends[QOS_REJECTED + 1];

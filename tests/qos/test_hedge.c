@@ -209,9 +209,9 @@ START_TEST(never_more_than_the_share_is_asked_for_twice)
         script_answer(s, op, QOS_OK);
         came++;
         uint64_t hedged = script_stats(s).classes[TRAFFIC_STREAMING].hedged;
-        ck_assert_uint_le(hedged * 1000, 4000 + came * 30);
+        ck_assert(hedged <= 4 || hedged * 1000 <= came * 30);
     }
-    ck_assert_uint_ge(script_stats(s).classes[TRAFFIC_STREAMING].hedged, 4 + 3);
+    ck_assert_uint_ge(script_stats(s).classes[TRAFFIC_STREAMING].hedged, 7);
     script_free(s);
 }
 END_TEST
