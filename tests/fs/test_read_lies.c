@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define READERS 6
-#define STORIES 120
+#define STORIES 600
 #define STEPS   120
 
 struct reader {
@@ -91,9 +91,9 @@ static void bytes_look(const struct fs_read *r)
                 continue;
             uint64_t last = (off / PART + 1) * PART;
             last = last < uniform.size ? last : uniform.size;
-            ck_assert_msg(r->early && (now.places || end < last),
-                          "story %lu: a wrong byte at %lu of [%lu, %lu)", now.seed, off, r->off,
-                          end);
+            if (!r->early || (!now.places && end >= last))
+                ck_abort_msg("story %lu: a wrong byte at %lu of [%lu, %lu)", now.seed, off, r->off,
+                             end);
             now.wrong[off] = true;
             seen.wrong_bytes++;
         }
@@ -267,8 +267,9 @@ static void settle(void)
             reader_end(&now.readers[j]);
         }
     ck_assert_msg(!now.wrong_size, "story %lu: a wrong size is left", now.seed);
-    for (size_t k = 0; k < sizeof(now.wrong); k++)
-        ck_assert_msg(!now.wrong[k], "story %lu: a wrong byte is left at %zu", now.seed, k);
+    const bool *wrong =
+        memchr(now.wrong, true, sizeof(now.wrong)); /* an assertion a byte takes its time */
+    ck_assert_msg(!wrong, "story %lu: a wrong byte is left at %td", now.seed, wrong - now.wrong);
 }
 
 START_TEST(no_lie_survives_its_article)
