@@ -63,7 +63,8 @@ static void hedge_run(struct scenario_run *r)
     double after = scenario_percentile(r, "stall per article, hedge = 3%", 99);
     scenario_add(r, "99 % of stalls, times shorter", "", before / (after > 1 ? after : 1));
     scenario_least(r, "99 % of stalls, times shorter", SCENARIO_MEDIAN, 4);
-    scenario_most(r, "asked for twice, hedge = 3%", SCENARIO_EACH, 3);
+    /* Four articles are let through in any case: of the short film more than 3 %. */
+    scenario_most(r, "asked for twice, hedge = 3%", SCENARIO_EACH, r->quick ? 6 : 3);
 }
 
 const struct scenario scenario_hedge = {

@@ -104,6 +104,7 @@ struct speed {
     double busy;   /* the share of all cores that was at work */
     double leased; /* connections, in the middle of it */
     double cpu;    /* of the mount's, seconds a byte */
+    double server; /* the news server's likewise */
 };
 
 /* A copy of `bytes`: the first `skip` of them pay for connecting, and at the last there is not enough to do for
@@ -119,7 +120,7 @@ static struct speed copy_measure(struct stage *s, uint64_t bytes, uint64_t skip)
     play_await(&p, skip);
     struct cores then = cores_now();
     double start = now_s();
-    double cpu = child_cpu(s->mount);
+    double cpu = child_cpu(s->mount), server = child_cpu(s->servers[0].pid);
     uint64_t at = play_position(&p);
     play_await(&p, skip + (bytes - skip) / 2);
     struct speed out = {.leased = connections_leased(s)};
@@ -127,6 +128,7 @@ static struct speed copy_measure(struct stage *s, uint64_t bytes, uint64_t skip)
     uint64_t passed = play_position(&p) - at;
     out.rate = (double)passed / (now_s() - start);
     out.cpu = (child_cpu(s->mount) - cpu) / (double)passed;
+    out.server = (child_cpu(s->servers[0].pid) - server) / (double)passed;
     out.busy = cores_busy(then);
     play_join(&p);
     play_free(&p);
@@ -151,8 +153,10 @@ static void measure(struct scenario_run *r, const struct variant *v, struct stag
     pool_limit(s, size, n);
     struct speed is = copy_measure(s, bytes, second);
     scenario_add(r, figure_name(v, n, "", name), "MB/s", is.rate / 1e6);
-    if (!v->paced)
+    if (!v->paced) {
         scenario_add(r, figure_name(v, n, ", CPU", name), "s/GB", is.cpu * 1e9);
+        scenario_add(r, figure_name(v, n, ", the news server's", name), "s/GB", is.server * 1e9);
+    }
     if (!v->paced || n == 1)
         return;
     scenario_add(r, figure_name(v, n, ", busy in mid-copy", name), "", is.leased);

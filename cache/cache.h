@@ -58,6 +58,9 @@ struct cache_file_ops {
     /** Of segment `i` something was answered early, its article has come to a sound end, and it says `info`;
      *  which need not be what a header said that was answered. disowned() may follow. Likewise; NULL: nobody asks. */
     void (*proven)(struct cache_file *f, uint32_t i, const struct segment_info *info);
+    /** An attempt at segment `i` has brought bytes and come to no sound end, whether they were looked at or not: who
+     *  asks for it again may be given the same. Likewise; NULL: nobody asks. */
+    void (*doubted)(struct cache_file *f, uint32_t i);
 };
 
 /** What the cache must know of a file: embedded in the caller's, lent until cache_forget(). */

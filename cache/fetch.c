@@ -112,6 +112,13 @@ static bool fit(struct cache *c, struct cache_block *b, uint32_t chunks)
     return cache_block_resize(c, b, chunks);
 }
 
+/* An attempt that had begun is over, and it was not the last or not sound. Without the lock. */
+static void doubt(struct cache_block *b)
+{
+    if (b->file->ops->doubted)
+        b->file->ops->doubted(b->file, b->i);
+}
+
 static int fetch_begin(struct segment_fetch *f, const struct segment_info *info)
 {
     struct cache_block *b = container_of(f, struct cache_block, fetch);
@@ -122,8 +129,11 @@ static int fetch_begin(struct segment_fetch *f, const struct segment_info *info)
 
     pthread_mutex_lock(&c->lock);
     b->stale = false; /* what is dropped from here on was dropped after this attempt began */
+    bool again = b->begun;
     b->begun = false;
     pthread_mutex_unlock(&c->lock);
+    if (again)
+        doubt(b);
     if (b->file->ops->check(b->file, b->i, info) != 0)
         return -EBADMSG;
 
@@ -283,6 +293,8 @@ static void fetch_done(struct segment_fetch *f, enum segment_result r)
     struct cache *c = b->cache;
     struct cache_work w;
 
+    if (r == SEGMENT_CORRUPT)
+        doubt(b);
     cache_work_init(&w);
     pthread_mutex_lock(&c->lock);
     b->sent = false;

@@ -58,11 +58,11 @@ static void provider_print(const struct config_provider *p)
     putchar('\n');
 }
 
-static void class_print(const char *name, const struct config_class *k)
+static void class_print(const char *name, const struct config_class *k, bool hedges)
 {
     printf("[class %s]\nguaranteed = %u\nburst = %u\nweight = %u\nper_stream = %u\n", name,
            k->guaranteed, k->burst, k->weight, k->per_stream);
-    if (k->hedge)
+    if (hedges) /* 0% too: it is not what stands in its place when nothing is written */
         printf("hedge = %u%%\n", k->hedge / 10);
     putchar('\n');
 }
@@ -94,9 +94,9 @@ static void config_print(const struct config *c)
            c->pool.reserve, c->pool.warm);
     size_print("rate", c->pool.rate_bps);
     printf("threads = %u\n\n", c->threads);
-    class_print("streaming", &c->classes[TRAFFIC_STREAMING]);
-    class_print("queue", &c->classes[TRAFFIC_QUEUE]);
-    class_print("health", &c->classes[TRAFFIC_HEALTH]);
+    class_print("streaming", &c->classes[TRAFFIC_STREAMING], true);
+    class_print("queue", &c->classes[TRAFFIC_QUEUE], false);
+    class_print("health", &c->classes[TRAFFIC_HEALTH], false);
     printf("[cache]\n");
     size_print("memory", c->cache_memory);
     printf("disk =%s%s\n", c->cache_disk ? " " : "", c->cache_disk ? c->cache_disk : "");

@@ -282,6 +282,18 @@ static void settings_print(const json_t *status)
     printf(" (nzbfs reload ends that)\n");
 }
 
+/* Nothing where nothing was late. */
+static void hedges_print(const json_t *hedges)
+{
+    ull n = number(hedges, "started");
+    char vain[16];
+
+    if (!n)
+        return;
+    printf("  %llu late, asked for twice: %llu came first from there, %s came in vain\n", n,
+           number(hedges, "won"), progress_size(number(hedges, "bytes_lost"), vain));
+}
+
 static void foot_print(const json_t *status)
 {
     const json_t *cache = json_object_get(status, "cache"), *fs = json_object_get(status, "fs");
@@ -295,6 +307,7 @@ static void foot_print(const json_t *status)
            number(fs, "open_handles"), number(fs, "reads"),
            progress_size(number(fs, "read_bytes"), c), number(fs, "blocked"),
            number(fs, "errors") + number(fs, "timeouts"));
+    hedges_print(json_object_get(status, "hedges"));
 }
 
 void status_print(const json_t *status, const struct status_look *look)

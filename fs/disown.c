@@ -7,6 +7,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* They do next to nothing, and address space may be scarce. Sanitizers want some of it. */
+#define STACK_SIZE ((size_t)512 << 10)
+
 void fs_disown_init(struct fs_disown *d)
 {
     pthread_mutex_init(&d->lock, NULL);
@@ -60,25 +63,47 @@ static void *disown_main(void *arg)
         d->drop(d->arg, e.ino, e.begin, e.end);
         pthread_mutex_lock(&d->lock);
     }
+    bool last = !--d->running;
     pthread_mutex_unlock(&d->lock);
-    eventfd_write(d->over_fd, 1); /* from nought to one: it cannot block, nor fail */
+    if (last)
+        eventfd_write(d->over_fd, 1); /* from nought to one: it cannot block, nor fail */
     return NULL;
+}
+
+/* 0 or an errno, where not even one could be started. */
+static int threads_start(struct fs_disown *d)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+    int err = pthread_attr_init(&attr);
+    if (err)
+        return err;
+    pthread_attr_setstacksize(&attr, STACK_SIZE);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_mutex_lock(&d->lock);
+    while (d->nthreads < FS_DISOWN_THREADS && !err) {
+        err = pthread_create(&d->threads[d->nthreads], &attr, disown_main, d);
+        d->nthreads += !err;
+    }
+    d->running = d->nthreads;
+    pthread_mutex_unlock(&d->lock);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return d->nthreads ? 0 : err;
 }
 
 int fs_disown_start(struct fs_disown *d,
                     void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t end), void *arg)
 {
-    sigset_t all, before;
     d->drop = drop;
     d->arg = arg;
     d->stop = false;
+    d->nthreads = 0;
     d->over_fd = eventfd(0, EFD_CLOEXEC);
     if (d->over_fd < 0)
         return -errno;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = pthread_create(&d->thread, NULL, disown_main, d);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int err = threads_start(d);
     if (err)
         close(d->over_fd);
     return -err;
@@ -88,12 +113,13 @@ void fs_disown_stop(struct fs_disown *d)
 {
     pthread_mutex_lock(&d->lock);
     d->stop = true;
-    pthread_cond_signal(&d->wake);
+    pthread_cond_broadcast(&d->wake);
     pthread_mutex_unlock(&d->lock);
 }
 
 void fs_disown_join(struct fs_disown *d)
 {
-    pthread_join(d->thread, NULL);
+    while (d->nthreads)
+        pthread_join(d->threads[--d->nthreads], NULL);
     close(d->over_fd);
 }

@@ -49,18 +49,38 @@ static int check(struct cache_file *c, uint32_t i, const struct segment_info *in
     return -EBADMSG;
 }
 
-/* Under the lock. Without memory for the bits the segment is only lost until it is asked for again. */
-static void lied_set(struct fs_file *f, uint32_t i)
+/* Under the lock. False: no memory for the bits. */
+static bool bit_set(const struct fs_file *f, uint8_t **bits, uint32_t i)
 {
-    if (!f->lied)
-        f->lied = calloc((size_t)f->posted->nsegments / 8 + 1, 1);
-    if (f->lied)
-        f->lied[i / 8] |= (uint8_t)(1u << (i & 7));
+    if (!*bits)
+        *bits = calloc((size_t)f->posted->nsegments / 8 + 1, 1);
+    if (*bits)
+        (*bits)[i / 8] |= (uint8_t)(1u << (i & 7));
+    return *bits != NULL;
+}
+
+static bool bit_has(const uint8_t *bits, uint32_t i)
+{
+    return bits && bits[i / 8] >> (i & 7) & 1;
 }
 
 bool fs_file_lied(const struct fs_file *f, uint32_t i)
 {
-    return f->lied && f->lied[i / 8] >> (i & 7) & 1;
+    return bit_has(f->lied, i);
+}
+
+bool fs_file_may_early(const struct fs_file *f, uint32_t i)
+{
+    return !f->wary && !bit_has(f->doubted, i);
+}
+
+static void doubted(struct cache_file *c, uint32_t i)
+{
+    struct fs_file *f = container_of(c, struct fs_file, cache);
+    pthread_mutex_lock(&f->lock);
+    if (!bit_set(f, &f->doubted, i))
+        f->wary = true;
+    pthread_mutex_unlock(&f->lock);
 }
 
 uint32_t fs_file_disowned(struct fs_file *f)
@@ -81,8 +101,9 @@ static void disowned(struct cache_file *c, uint32_t i, uint64_t begin, uint64_t 
     f->told = FS_SIZE_UNKNOWN;
     f->revoked++;
     f->disowned += begin < end;
+    f->wary |= lied;
     if (lied)
-        lied_set(f, i);
+        bit_set(f, &f->lied, i); /* without memory it is only lost until it is asked for again */
     pthread_mutex_unlock(&f->lock);
     if (told || begin < end)
         fs_disown_add(f->disown, f, begin, end);
@@ -115,7 +136,12 @@ static void proven(struct cache_file *c, uint32_t i, const struct segment_info *
 }
 
 static const struct cache_file_ops file_ops = {
-    .describe = describe, .check = check, .disowned = disowned, .proven = proven};
+    .describe = describe,
+    .check = check,
+    .disowned = disowned,
+    .proven = proven,
+    .doubted = doubted,
+};
 
 int fs_file_init(struct fs_file *f, const struct nzb_file *posted, struct fs_disown *d)
 {
@@ -133,6 +159,7 @@ void fs_file_fini(struct fs_file *f)
     free(f->numbers);
     free(f->lost);
     free(f->lied);
+    free(f->doubted);
     free(f->zeros);
     free(f->yenc_name);
     pthread_mutex_destroy(&f->lock);

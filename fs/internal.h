@@ -69,6 +69,8 @@ struct fs_file {
     uint32_t *numbers;  /* the segments', as segmap wants them */
     uint8_t *lost;      /* a bit for each segment that no provider has */
     uint8_t *lied;      /* a bit for each of which wrong bytes were answered; NULL: none */
+    uint8_t *doubted;   /* a bit for each that has come to an unsound end before; NULL: none */
+    bool wary;          /* wrong bytes of it were answered: nothing unproven is any more */
     uint32_t disowned;  /* segments of which bytes were answered that could not be stood by */
     uint64_t told;      /* the last unproven size that was answered; FS_SIZE_UNKNOWN: none */
     uint32_t revoked;   /* how often what an unproven article said was taken back */
@@ -98,6 +100,10 @@ bool fs_file_tell(struct fs_file *f, uint64_t size, uint32_t revoked);
 /** Under the file's lock: were wrong bytes of segment `i` answered? Then no more of it are. */
 bool fs_file_lied(const struct fs_file *f, uint32_t i);
 
+/** Likewise: may unproven bytes of segment `i` be answered? Not where its article was damaged before, for who has
+ *  read it once is not to read something else later; nor of a file that has had wrong bytes answered. */
+bool fs_file_may_early(const struct fs_file *f, uint32_t i);
+
 /** How many segments there are of which bytes were answered that could not be stood by. */
 uint32_t fs_file_disowned(struct fs_file *f);
 
@@ -120,17 +126,23 @@ int fs_file_zeroed(struct fs_file *f, uint64_t begin, uint64_t end, uint64_t *fr
 
 /* --- disown.c ---------------------------------------------------------------------------------- */
 
-/** What was answered before its article's end and cannot be stood by leaves the kernel's cache: on a thread of its
- *  own, since the kernel waits for requests of those pages, which others answer. */
+/* A page that is being read holds up who takes it back until it has been answered, a read_timeout at most. */
+#define FS_DISOWN_THREADS 3
+
+/** What was answered before its article's end and cannot be stood by leaves the kernel's cache: on threads of their
+ *  own, since the kernel waits for requests of those pages, which others answer. There are several so that one that
+ *  waits holds up no other file. */
 struct fs_disown {
     /* under lock */
     pthread_mutex_t lock; /* a leaf */
     pthread_cond_t wake;
     struct list entries;
+    unsigned running; /* threads that have not come to their end */
     bool stop;
     /* fixed while it runs */
-    pthread_t thread;
-    int over_fd; /* an eventfd: readable once the thread is about to end */
+    pthread_t threads[FS_DISOWN_THREADS];
+    unsigned nthreads;
+    int over_fd; /* an eventfd: readable once the last thread is about to end */
     void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t end);
     void *arg;
 };
@@ -145,11 +157,12 @@ void fs_disown_add(struct fs_disown *d, struct fs_file *f, uint64_t begin, uint6
 void fs_disown_ino(struct fs_disown *d, struct fs_disowned *e, uint64_t ino, uint64_t begin,
                    uint64_t end);
 
-/** While it runs `drop` is called for all that is added; of one file, for several things together. 0 or -errno. */
+/** While it runs `drop` is called for all that is added; of one file, for several things together or at a time.
+ *  0 or -errno. */
 int fs_disown_start(struct fs_disown *d,
                     void (*drop)(void *arg, uint64_t ino, uint64_t begin, uint64_t end), void *arg);
 
-/** It shall end: after the `drop` that may be under way, which somebody has to let end. Then over_fd is readable
+/** It shall end: after each `drop` that may be under way, which somebody has to let end. Then over_fd is readable
  *  and fs_disown_join() does not wait. */
 void fs_disown_stop(struct fs_disown *d);
 void fs_disown_join(struct fs_disown *d);

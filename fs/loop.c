@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -28,8 +29,13 @@
  * eight of it. */
 #define READ_AHEAD_KB 1024
 
+/* When the mount is to end: so often in a row may requests not be taken before the kernel is told to let go of them,
+ * and how long to wait between further tries. */
+#define FAULTS_MOST   100
+#define FAULT_WAIT_MS 100
+
 /* Only root may, so it is a gift and not a need. */
-static void read_ahead_raise(const struct fs_mount *m)
+static void read_ahead_raise(struct fs_mount *m)
 {
     struct statx sx;
     char path[96];
@@ -38,6 +44,7 @@ static void read_ahead_raise(const struct fs_mount *m)
         log_debug("%s: %s: the kernel's readahead stays as it is", m->point, strerror(errno));
         return;
     }
+    m->connection = sx.stx_dev_minor;
     snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", sx.stx_dev_major,
              sx.stx_dev_minor);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -153,8 +160,26 @@ int fs_mount_serve(struct fs_mount *m)
     return err ? err : m->broken;
 }
 
+/* Every request that is out, taken or not, ends with ECONNABORTED. Who has mounted may do the first, root the second. */
+static void kernel_lets_go(const struct fs_mount *m)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort", m->connection);
+    int fd = m->connection ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+    bool done = fd >= 0 && write(fd, "1", 1) == 1;
+    if (fd >= 0)
+        close(fd);
+    if (done || !umount2(m->point, MNT_FORCE))
+        return;
+    log_error(
+        "%s: requests cannot be taken from the kernel any more, nor can it be made to let go of them: as root, "
+        "echo 1 >%s",
+        m->point, path);
+}
+
 void fs_mount_linger(struct fs_mount *m, int over_fd)
 {
+    unsigned faults = 0;
     struct fuse_buf buf = {.mem = NULL};
     struct pollfd fds[2] = {{.fd = over_fd, .events = POLLIN},
                             {.fd = fuse_session_fd(m->se), .events = POLLIN}};
@@ -164,10 +189,17 @@ void fs_mount_linger(struct fs_mount *m, int over_fd)
         if (fds[0].revents)
             break;
         int n = fuse_session_receive_buf(m->se, &buf);
+        if (n == -EINTR || n == -EAGAIN)
+            continue;
+        faults = n < 0 ? faults + 1 : 0;
         if (n > 0)
             fuse_session_process_buf(m->se, &buf);
-        else if (n != -EINTR && n != -EAGAIN)
+        else if (!n)
             fds[1].fd = -1; /* unmounted: the kernel has let go of all requests */
+        if (faults == FAULTS_MOST)
+            kernel_lets_go(m);
+        if (faults >= FAULTS_MOST)
+            poll(NULL, 0, FAULT_WAIT_MS);
     }
     free(buf.mem);
 }

@@ -21,7 +21,9 @@ struct fs_mount {
     /* any thread */
     atomic_bool greeted; /* INIT has been seen … */
     atomic_bool told;    /* … and on_ready has been told */
-    atomic_int broken;   /* what ended a worker that was not to end; -errno */
+    unsigned
+        connection;    /* the kernel's number of it, from before on_ready was told; 0: not known */
+    atomic_int broken; /* what ended a worker that was not to end; -errno */
 
     /* under lock */
     pthread_mutex_t lock;

@@ -303,6 +303,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     if (h->scans)
         op->read->urgency = URGENCY_SCAN;
     op->handle = h;
+    op->read->handle = h->handle; /* what is fetched for the size is its first article */
     op->fi = *fi;
     op->fi.fh = (uint64_t)(uintptr_t)h;
     op->fi.direct_io = h->direct;

@@ -22,6 +22,9 @@
  *   It waits to be asked again    it is cancelled, and its END delivers what the twin has
  *   It has ended                  the twin has lost
  *
+ * What the asker takes for another article than he wants (-EBADMSG) is no win. If the first, which was cancelled for
+ * it, has not come either by its END, it begins anew, without a twin: there may be providers that were not asked.
+ *
  * Only the payload of a twin that wins is written to memory twice, and in part. When the first ends without the
  * article, its END is held back until the twin has ended, too; when that fails as well, the first one's verdict,
  * which has all providers in it, is told. Who has lost is cancelled; what flies may come to its end unread. */
@@ -135,7 +138,8 @@ void nntp_hedge_late(struct nntp_pool *p, qos_time now, struct nntp_op *first, q
 {
     struct nntp_hedge *h = hedge_free(p);
 
-    if (!h || first->hedge || !want_copy(h, &first->x.f->want))
+    if (!h || first->hedge || first->x.f->want.bytes > TWIN_MOST + TWIN_MOST / 16 ||
+        !want_copy(h, &first->x.f->want))
         return;
     struct nntp_op *twin = nntp_orders_slot(p);
     if (!twin)
@@ -148,7 +152,7 @@ void nntp_hedge_late(struct nntp_pool *p, qos_time now, struct nntp_op *first, q
     }
     h->first = first;
     h->twin = twin;
-    h->came = h->taken = h->holds = h->delivers = h->started = false;
+    h->came = h->taken = h->holds = h->delivers = h->started = h->unwanted = false;
     atomic_store(&h->over, false);
     first->hedge = twin->hedge = h;
 }
@@ -163,9 +167,12 @@ void nntp_hedge_started(struct nntp_pool *p, const struct nntp_op *op)
 
 void nntp_hedge_cancel(struct nntp_pool *p, qos_time now, const struct nntp_op *op)
 {
-    const struct nntp_hedge *h = op->hedge;
+    struct nntp_hedge *h = op->hedge;
 
-    if (h && op == h->first && h->twin && h->twin->id)
+    if (!h || op != h->first)
+        return;
+    h->unwanted = true;
+    if (h->twin && h->twin->id)
         qos_cancel(p->qos, now, h->twin->id);
 }
 
@@ -245,29 +252,54 @@ void nntp_hedge_put(struct nntp_pool *p, struct nntp_op *op)
 
 /* --- on a lane -------------------------------------------------------------------------------------- */
 
-/* Nothing writes for `f` any more: the asker gets what the twin has. */
-static void deliver(struct nntp_hedge *h, struct segment_fetch *f)
+/* The first was cancelled for a twin that is none. False: it is over for good, with first->result. */
+static bool begin_anew(struct nntp_pool *p, struct nntp_op *first)
 {
-    int r = f->ops->begin(f, &h->info);
+    struct nntp_hedge *h = first->hedge;
+    qos_time now = nntp_orders_lock(p);
+    bool wanted = !h->unwanted && !p->stopping, anew = false;
 
-    if (r) {
-        f->ops->done(f, r == -ENOSPC ? SEGMENT_NOSPACE : SEGMENT_CORRUPT);
-        return;
-    }
-    payload_copy(h, f, 0);
-    h->taken = true;
-    f->ops->done(f, SEGMENT_DONE);
+    h->came = h->delivers = false;
+    if (wanted)
+        anew = nntp_pool_submit(p, now, first) == 0;
+    if (wanted && !anew)
+        first->result = SEGMENT_FAILED;
+    nntp_orders_unlock(p, now);
+    return anew;
 }
 
-void nntp_hedge_done(struct nntp_op *op)
+/* Nothing writes for the first any more: the asker gets what the twin has. */
+static bool deliver(struct nntp_pool *p, struct nntp_op *first)
+{
+    struct nntp_hedge *h = first->hedge;
+    struct segment_fetch *f = first->x.f;
+    int r = f->ops->begin(f, &h->info);
+
+    if (!r) {
+        payload_copy(h, f, 0);
+        h->taken = true;
+        f->ops->done(f, SEGMENT_DONE);
+    } else if (r == -ENOSPC) {
+        f->ops->done(f, SEGMENT_NOSPACE);
+    } else if (first->result == SEGMENT_MISSING) { /* but there was something */
+        f->ops->done(f, SEGMENT_CORRUPT);
+    } else {
+        if (first->result == SEGMENT_CANCELLED && begin_anew(p, first))
+            return false;
+        f->ops->done(f, first->result);
+    }
+    return true;
+}
+
+bool nntp_hedge_done(struct nntp_pool *p, struct nntp_op *op)
 {
     struct nntp_hedge *h = op->hedge;
     struct segment_fetch *f = op->x.f;
 
     if (op == h->first && h->delivers)
-        deliver(h, f);
-    else
-        f->ops->done(f, op->result); /* nobody's, where it is a twin's or a ghost's */
+        return deliver(p, op);
+    f->ops->done(f, op->result); /* nobody's, where it is a twin's or a ghost's */
+    return true;
 }
 
 /* Its payload so far, if any, is the twin's, and it has room for the rest. */

@@ -64,6 +64,7 @@ struct nntp_hedge {
     bool taken;                   /* … and the asker has it from there */
     bool holds;                   /* the first has ended with `held`, and waits for the twin */
     bool delivers;                /* its END is to deliver what the twin has */
+    bool unwanted;                /* the asker has cancelled it */
     enum segment_result held;
     uint64_t first_bytes, twin_bytes;
 };
@@ -139,6 +140,9 @@ void nntp_orders_unlock(struct nntp_pool *p, qos_time now);
 /** Lock held: `op` has ended without the scheduler's word. */
 void nntp_orders_end(struct nntp_pool *p, struct nntp_op *op, enum segment_result r);
 
+/** Lock held: its fetch is the scheduler's from now on. -ENOSPC: a table is full. */
+int nntp_pool_submit(struct nntp_pool *p, qos_time now, struct nntp_op *op);
+
 /** Lock held: a free slot, or NULL. */
 struct nntp_op *nntp_orders_slot(struct nntp_pool *p);
 
@@ -161,8 +165,8 @@ void nntp_hedge_cancel(struct nntp_pool *p, qos_time now, const struct nntp_op *
 
 /* --- hedge.c: on a lane, without the lock ------------------------------------------------------------ */
 
-/** The END of one with a hedge. */
-void nntp_hedge_done(struct nntp_op *op);
+/** The END of one with a hedge. False: it begins anew, and its slot stays. */
+bool nntp_hedge_done(struct nntp_pool *p, struct nntp_op *op);
 /** `twin` has come. On the loop of the first one's connection. */
 void nntp_hedge_win(struct nntp_pool *p, struct nntp_op *twin);
 

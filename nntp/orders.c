@@ -494,9 +494,9 @@ static void lane_ops(struct nntp_lane *lane)
         struct segment_fetch *f = op->x.f;
         if (op->kind == NNTP_MAIL_WIN)
             nntp_hedge_win(p, op);
-        else if (op->hedge)
-            nntp_hedge_done(op);
-        else
+        else if (op->hedge && !nntp_hedge_done(p, op))
+            continue;
+        else if (!op->hedge)
             f->ops->done(f, op->result);
         list_add_tail(&spent, &op->mail);
     }

@@ -80,7 +80,7 @@ static void turn_away(struct nntp_pool *p, struct segment_fetch *f)
     p->touched |= 1u;
 }
 
-static int submit(struct nntp_pool *p, qos_time now, struct nntp_op *op)
+int nntp_pool_submit(struct nntp_pool *p, qos_time now, struct nntp_op *op)
 {
     const struct segment_want *w = &op->x.f->want;
     struct qos_want want = {.class = w->class,
@@ -131,7 +131,7 @@ static void pool_fetch(struct source *s, struct segment_fetch *f)
         f->handle = handle_of(p, op);
         if (p->stopping)
             nntp_orders_end(p, op, SEGMENT_CANCELLED);
-        else if (!safe || (r = submit(p, now, op)))
+        else if (!safe || (r = nntp_pool_submit(p, now, op)))
             nntp_orders_end(p, op, SEGMENT_FAILED);
     }
     nntp_orders_unlock(p, now);

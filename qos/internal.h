@@ -220,7 +220,8 @@ struct class
     qos_time warm_until;            /* … until then; 0: until told otherwise */
     bool asked;                     /* something was submitted in it … */
     qos_time asked_at;              /* … at last then */
-    int64_t hedge_bytes, hedge_ops; /* that may be asked for twice, in thousandths */
+    int64_t hedge_bytes, hedge_ops; /* that may be asked for twice, in thousandths … */
+    int64_t lent_bytes, lent_ops;   /* … of these, not earned yet */
     uint64_t hedged;
     uint64_t granted_guarantee, granted_burst;
     uint64_t ends[QOS_REJECTED + 1];
@@ -256,6 +257,8 @@ struct qos {
     struct list opening; /* that may be relied on, the first opened first */
     struct list blocked; /* operations in flight that may become late */
     struct list twins;   /* that have not been sent yet */
+    qos_time late_at;    /* qos_hedge_wake(), as qos_next() last said false */
+    qos_time awake_at;   /* when it came to be known that nobody had looked at the time */
 
     struct op *ops;
     struct conn *conns;
@@ -445,9 +448,12 @@ void qos_grant_start(struct qos *q, struct op *op, struct conn *c, struct qos_or
 
 /* --- hedge.c ----------------------------------------------------------------------------------- */
 
-/** A body took so long there. */
-void qos_hedge_answered(struct provider *p, qos_time us);
-/** A body of its class was brought; of a twin, too. */
+void qos_hedge_init(struct qos *q);
+/** Before q->now becomes `now`. */
+void qos_hedge_pass(struct qos *q, qos_time now);
+/** The body `op`, at the head of its connection, has ended well; it is still there. */
+void qos_hedge_answered(const struct qos *q, struct provider *p, const struct op *op);
+/** A body of its class was brought; or a twin has been answered, whatever with. */
 void qos_hedge_brought(struct qos *q, const struct op *op, uint64_t bytes);
 /** It was sent, or became more urgent. */
 void qos_hedge_watch(struct qos *q, struct op *op);

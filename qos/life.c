@@ -80,6 +80,7 @@ struct qos *qos_new(const struct qos_config *cfg, const struct qos_limits *limit
     for (unsigned i = 0; i < limits->conns; i++)
         list_add_tail(&q->free_conns, &q->conns[i].link);
     qos_ops_init(q);
+    qos_hedge_init(q);
     qos_queue_init(q);
     for (unsigned i = 0; i < QOS_PROVIDERS; i++)
         qos_provider_init(&q->providers[i]);

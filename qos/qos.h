@@ -55,7 +55,9 @@ struct qos_provider_config {
 struct qos_class_config {
     unsigned guaranteed, burst, weight; /* weight 0: guaranteed */
     unsigned per_stream;                /* leases one stream may hold; 0: no cap */
-    unsigned hedge; /* permille of what it brings that may be asked for twice; 0: none */
+    unsigned
+        hedge; /* permille of what it has brought, in bytes and in number, that may be asked for
+                  twice; or four operations where that is more. 0: none */
 };
 
 struct qos_config {

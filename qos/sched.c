@@ -21,10 +21,17 @@ static void record(struct qos *q, qos_time now, struct qos_record r)
 
 /* --- facts --- */
 
+static void time_pass(struct qos *q, qos_time now)
+{
+    if (now <= q->now)
+        return;
+    qos_hedge_pass(q, now);
+    q->now = now;
+}
+
 static void fact(struct qos *q, qos_time now)
 {
-    if (now > q->now)
-        q->now = now;
+    time_pass(q, now);
     q->unsettled = true;
 }
 
@@ -223,9 +230,10 @@ void qos_op_done(struct qos *q, qos_time now, qos_op handle, enum qos_outcome ho
         qos_hist_add(p->answer, q->now - c->head);
         qos_cut_answered(p, q->now - c->head, bytes);
         qos_follow_answered(q, c, bytes);
-        qos_hedge_answered(p, q->now - c->head);
-        qos_hedge_brought(q, op, bytes);
+        qos_hedge_answered(q, p, op);
     }
+    if (op->twin || (how == QOS_OK && op->want.verb == SEGMENT_BODY))
+        qos_hedge_brought(q, op, bytes);
     c->head = q->now;
     qos_conn_brought(q, op, bytes);
     qos_conn_unsend(q, c, op);
@@ -289,8 +297,7 @@ static bool grant_cut_or_warm(struct qos *q, struct qos_order *out)
 
 bool qos_next(struct qos *q, qos_time now, struct qos_order *out)
 {
-    if (now > q->now)
-        q->now = now;
+    time_pass(q, now);
     qos_deadlines_pass(q);
     qos_conns_age(q);
     if (qos_op_end_next(q, out) || close_next(q, out) || (!q->shut && grant_cut_or_warm(q, out))) {
@@ -298,6 +305,7 @@ bool qos_next(struct qos *q, qos_time now, struct qos_order *out)
         return true;
     }
     qos_bars_set(q, false);
+    q->late_at = qos_hedge_wake(q);
     q->unsettled = false;
     record(q, now, (struct qos_record){.kind = QOS_RECORD_QUIET});
     return false;
@@ -314,8 +322,8 @@ qos_time qos_wake(const struct qos *q)
         at = container_of(q->deadlines.top, struct op, due)->want.deadline;
     if (q->cut_at < at)
         at = q->cut_at;
-    qos_time warm = qos_warm_wake(q), follow = qos_follow_wake(q), hedge = qos_hedge_wake(q);
-    at = hedge < at ? hedge : at;
+    qos_time warm = qos_warm_wake(q), follow = qos_follow_wake(q);
+    at = q->late_at < at ? q->late_at : at;
     at = warm < at ? warm : at;
     at = follow < at ? follow : at;
     for (unsigned i = 0; i < q->cfg.nproviders; i++) {

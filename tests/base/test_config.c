@@ -69,7 +69,7 @@ START_TEST(every_key_is_read)
                "pipelining = 8\nrate = 10M\n"
                "[pool]\nconnections = 40\nreserve = 2\nwarm = 6\nrate = 1G\nthreads = 2\n"
                "[class streaming]\nguaranteed = 20\nburst = 40\nweight = 7\nper_stream = 9\n"
-               "[class queue]\nguaranteed=25%\n[class health]\nburst = 50%\n"
+               "hedge = 12%\n[class queue]\nguaranteed=25%\n[class health]\nburst = 50%\n"
                "[cache]\nmemory = 64m\ndisk = /var/cache\ndisk_size = 1G\n"
                "[mount]\nuid = 1000\ngid = 100\numask = 0077\nallow_other = yes\n"
                "default_permissions = on\ndirect_io = 1\nview = raw\nmissing = zeros\n"
@@ -99,6 +99,8 @@ START_TEST(every_key_is_read)
     ck_assert_uint_eq(c->classes[TRAFFIC_STREAMING].burst, 40);
     ck_assert_uint_eq(c->classes[TRAFFIC_STREAMING].weight, 7);
     ck_assert_uint_eq(c->classes[TRAFFIC_STREAMING].per_stream, 9);
+    ck_assert_uint_eq(c->classes[TRAFFIC_STREAMING].hedge, 120);
+    ck_assert_uint_eq(c->classes[TRAFFIC_QUEUE].hedge, 0);
     ck_assert_uint_eq(c->classes[TRAFFIC_QUEUE].guaranteed, 10);
     ck_assert_uint_eq(c->classes[TRAFFIC_QUEUE].weight, 10);
     ck_assert_uint_eq(c->classes[TRAFFIC_HEALTH].burst, 20);

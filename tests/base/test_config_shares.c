@@ -202,6 +202,31 @@ START_TEST(weights_are_the_guarantees_unless_set)
 }
 END_TEST
 
+START_TEST(what_is_late_is_asked_for_twice_up_to_three_percent_unless_set)
+{
+    static const struct {
+        const char *text;
+        unsigned permille;
+    } rows[] = {{TEN, 30},
+                {TEN "[class streaming]\nguaranteed = 6\n", 30},
+                {TEN "[class streaming]\nhedge = 0\n", 0},
+                {TEN "[class streaming]\nhedge = 0%\n[class queue]\nhedge = 0\n", 0},
+                {TEN "[class streaming]\nhedge = 100%\n", 1000}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct config *c = parsed(rows[i].text);
+        ck_assert_uint_eq(c->classes[TRAFFIC_STREAMING].hedge, rows[i].permille);
+        ck_assert_uint_eq(c->classes[TRAFFIC_QUEUE].hedge, 0);
+        ck_assert_uint_eq(c->classes[TRAFFIC_HEALTH].hedge, 0);
+        config_free(c);
+    }
+    refused(TEN "[class streaming]\nhedge = 3\n",
+            "t.conf:4: hedge = 3 is no share; write 0% to 100%");
+    refused(TEN "[class health]\nhedge = 3%\n",
+            "t.conf:4: hedge is for [class streaming]: nobody waits for what health asks for");
+}
+END_TEST
+
 /* --- properties -------------------------------------------------------------------------------- */
 
 static uint64_t dice_state = 0x9e3779b97f4a7c15u;
@@ -415,6 +440,7 @@ int main(void)
     tcase_add_test(t, numbers_and_percentages_mix);
     tcase_add_test(t, the_pool_may_be_smaller_than_the_providers_and_is_never_larger);
     tcase_add_test(t, weights_are_the_guarantees_unless_set);
+    tcase_add_test(t, what_is_late_is_asked_for_twice_up_to_three_percent_unless_set);
     tcase_add_test(t, no_partial_wish_that_could_be_completed_is_refused);
     tcase_add_test(t, whatever_is_written_is_sound_or_refused_with_its_line);
     tcase_add_test(t, a_burst_that_the_pool_does_not_have_is_refused);

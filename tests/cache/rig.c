@@ -52,8 +52,22 @@ static void proven(struct cache_file *cf, uint32_t i, const struct segment_info 
     atomic_fetch_add(&f->proven, 1);
 }
 
+static void doubted(struct cache_file *cf, uint32_t i)
+{
+    struct rig_file *f = container_of(cf, struct rig_file, file);
+
+    if (i >= f->n)
+        abort();
+    atomic_fetch_add(&f->doubted, 1);
+}
+
 static const struct cache_file_ops file_ops = {
-    .describe = describe, .check = check, .disowned = disowned, .proven = proven};
+    .describe = describe,
+    .check = check,
+    .disowned = disowned,
+    .proven = proven,
+    .doubted = doubted,
+};
 
 void rig_file_init(struct rig_file *f, uint64_t id, uint32_t n, uint32_t part_size)
 {

@@ -21,6 +21,7 @@ struct rig_file {
     atomic_bool refuses; /* check() says that it cannot be */
     atomic_uint described, checked;
     atomic_uint unproven, lied; /* segments disowned: nobody can tell; known to be wrong */
+    atomic_uint doubted;        /* attempts that came to no sound end, as far as they are told */
     atomic_uint proven;         /* segments that were answered early and are sound */
     atomic_uint_fast64_t taken_back,
         proven_size; /* of the last one: bytes; what it said of the file */

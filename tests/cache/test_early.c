@@ -157,6 +157,28 @@ START_TEST(another_attempt_that_says_something_else_is_told_and_the_segment_is_b
 }
 END_TEST
 
+START_TEST(an_attempt_without_a_sound_end_is_told_whoever_looked_at_it)
+{
+    struct rig_read a, b;
+
+    start_early(&a, 2, 0, CACHE_PENDING); /* it waits for the end, and sees none of the damage */
+    begin(2);
+    ck_assert_uint_eq(atomic_load(&file.doubted), 0);
+    struct segment_fetch *f = begin(2);
+    ck_assert_uint_eq(atomic_load(&file.doubted), 1);
+    scripted_source_bring(source, f, SIZE_MAX);
+    scripted_source_end(source, f, SEGMENT_DONE);
+    ck_assert(rig_read_is_right(&a));
+    finish(&a);
+    start_early(&b, 3, EARLY, CACHE_PENDING);
+    scripted_source_bring(source, begin(3), EARLY);
+    finish(&b);
+    scripted_source_end(source, under_way(3), SEGMENT_CORRUPT); /* the only attempt there is */
+    ck_assert_uint_eq(atomic_load(&file.doubted), 2);
+    expect_disowned(1, 0);
+}
+END_TEST
+
 START_TEST(bytes_beyond_what_was_answered_may_differ)
 {
     struct rig_read a;
@@ -355,6 +377,7 @@ int main(void)
         an_article_that_was_answered_from_is_fetched_to_its_end_though_all_have_gone,
         another_attempt_that_says_the_same_changes_nothing,
         another_attempt_that_says_something_else_is_told_and_the_segment_is_bad,
+        an_attempt_without_a_sound_end_is_told_whoever_looked_at_it,
         bytes_beyond_what_was_answered_may_differ,
         the_second_of_three_attempts_is_held_against_the_first,
         what_nobody_can_prove_is_told,

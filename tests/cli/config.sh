@@ -31,6 +31,16 @@ run config check -c "$tmp/again"
 expect 0 ""
 cmp -s "$tmp/first" "$tmp/out" || fail "check of what check printed differs: $(diff "$tmp/first" "$tmp/out")"
 
+# So is what was switched off.
+printf '[provider a]\nhost = a\n[class streaming]\nhedge = 0\n' >"$tmp/off"
+run config check -c "$tmp/off"
+expect 0 ""
+[[ $out == *"hedge = 0%"* ]] || fail "hedge = 0 is not printed: $out"
+cp "$tmp/out" "$tmp/again"
+run config check -c "$tmp/again"
+expect 0 ""
+[[ $out == *"hedge = 0%"* ]] || fail "hedge = 0% was not read again: $out"
+
 # What the shares mean stands behind it, for the connections there are.
 cat >"$tmp/shares" <<'END'
 [provider a]

@@ -238,6 +238,17 @@ START_TEST(one_that_was_taken_out_is_shown_while_it_has_sockets)
 }
 END_TEST
 
+START_TEST(what_was_asked_for_twice_is_told_where_there_was_something)
+{
+    char *text = printed("{\"hedges\":{\"started\":0,\"won\":0}}", false);
+
+    ck_assert_ptr_null(strstr(text, "twice"));
+    free(text);
+    expect("{\"hedges\":{\"started\":12,\"won\":9,\"lost\":2,\"bytes_lost\":3145728}}",
+           "\n  12 late, asked for twice: 9 came first from there, 3.0 MiB came in vain\n");
+}
+END_TEST
+
 START_TEST(an_answer_that_is_not_what_it_should_be_harms_nothing)
 {
     static const char *const odd[] = {
@@ -292,6 +303,7 @@ int main(void)
     tcase_add_test(t, more_rows_than_there_is_room_for_are_told);
     tcase_add_test(t, a_providers_state_is_in_words);
     tcase_add_test(t, one_that_was_taken_out_is_shown_while_it_has_sockets);
+    tcase_add_test(t, what_was_asked_for_twice_is_told_where_there_was_something);
     tcase_add_test(t, an_answer_that_is_not_what_it_should_be_harms_nothing);
     tcase_add_test(t, colours_are_there_when_wanted);
     suite_add_tcase(s, t);

@@ -85,8 +85,13 @@ void up(void)
 
 void gone(void)
 {
+    gone_with(0);
+}
+
+void gone_with(int err)
+{
     pthread_join(looper, NULL);
-    ck_assert_int_eq(loop_result, 0);
+    ck_assert_int_eq(loop_result, err);
     fs_unmount(rig_fs(rig));
     rig_free(rig);
 }

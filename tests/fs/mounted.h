@@ -28,6 +28,9 @@ void up_with(const struct rig_config *cfg);
 void down(void);
 void gone(void);
 
+/** The loop ends with this. */
+void gone_with(int err);
+
 /** Unmount from outside, as umount(8) does or fusermount3(1). False: refused, or nothing is mounted. */
 bool detach(bool lazily);
 

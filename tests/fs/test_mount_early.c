@@ -1,5 +1,5 @@
 /* The mount, from the outside: reads that are answered before the article they need has ended. */
-#include "fs/internal.h"
+#include "fs/mount.h"
 #include "tests/fs/mounted.h"
 #include "tests/lib/scripted_article.h"
 
@@ -138,6 +138,37 @@ START_TEST(a_mount_ends_while_the_kernel_takes_pages_back_that_are_being_read)
 }
 END_TEST
 
+/* As if the kernel gave its requests out no more, though it has some. */
+static atomic_bool denied;
+int __real_fuse_session_receive_buf(struct fuse_session *se, struct fuse_buf *buf);
+int __wrap_fuse_session_receive_buf(struct fuse_session *se, struct fuse_buf *buf);
+
+int __wrap_fuse_session_receive_buf(struct fuse_session *se, struct fuse_buf *buf)
+{
+    return atomic_load(&denied) ? -EIO : __real_fuse_session_receive_buf(se, buf);
+}
+
+START_TEST(a_mount_whose_requests_cannot_be_taken_ends_all_the_same)
+{
+    pthread_t threads[HURRIERS];
+    up();
+    int fd = open_file("one.bin");
+    struct fs *fs = rig_fs(rig);
+    struct fs_file *f = rig_node(rig, "one.bin")->file;
+    for (unsigned k = 0; k < HURRIERS; k++)
+        ck_assert_int_eq(pthread_create(&threads[k], NULL, hurry_main, &fd), 0);
+    for (unsigned from = atomic_load(&hurried); atomic_load(&hurried) < from + 300;)
+        sched_yield();
+    atomic_store(&denied, true);
+    fs_disown_add(&fs->disown, f, 0, 2400000);
+    gone_with(-EIO);
+    atomic_store(&denied, false);
+    for (unsigned k = 0; k < HURRIERS; k++)
+        pthread_join(threads[k], NULL);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("fs/mount_early");
@@ -145,6 +176,7 @@ int main(void)
     tcase_add_test(t, a_file_is_opened_and_read_while_its_first_article_is_still_coming);
     tcase_add_test(t, wrong_bytes_leave_the_kernels_cache_and_are_errors_from_then_on);
     tcase_add_test(t, a_mount_ends_while_the_kernel_takes_pages_back_that_are_being_read);
+    tcase_add_test(t, a_mount_whose_requests_cannot_be_taken_ends_all_the_same);
     tcase_set_timeout(t, 60);
     suite_add_tcase(s, t);
     return mounted_main(s);

@@ -275,6 +275,93 @@ START_TEST(a_segment_of_which_wrong_bytes_were_read_is_never_read_again)
 }
 END_TEST
 
+/* A read of 500 bytes of segment `i` that would be early, were it let: it waits for the end. */
+static void expect_patience(uint32_t i)
+{
+    struct fs_read *r = early_reading(i * PART, 500);
+    ck_assert(!fs_read_start(r));
+    struct segment_fetch *f = bring(PART - 1);
+    ck_assert_uint_eq(ends, 0);
+    end_well(f);
+    ck_assert_uint_eq(ends, 1);
+    expect_bytes(r, i * PART, 500);
+}
+
+START_TEST(a_file_that_has_given_wrong_bytes_gives_only_proven_ones)
+{
+    fs_read_end(read_over(reading(0, 0)));
+    struct fs_read *r = early_reading(3 * PART, 500), *other = early_reading(5 * PART, 500);
+    ck_assert(!fs_read_start(r) && !fs_read_start(other));
+    struct segment_fetch *f = oldest();
+    scripted_source_spoil(rig_source(rig), f, true);
+    bring(500);
+    fs_read_end(r);
+    scripted_source_spoil(rig_source(rig), f, false);
+    end_well(bring(0));
+    /* One that waits for an early answer already: it is asked again, and for the end. */
+    struct segment_fetch *g = bring(500);
+    ck_assert_uint_eq(ends, 1);
+    end_well(g);
+    ck_assert_uint_eq(ends, 2);
+    expect_bytes(other, 5 * PART, 500);
+    expect_patience(6);
+}
+END_TEST
+
+START_TEST(who_has_read_a_segment_well_never_reads_the_damage_that_was_healed)
+{
+    fs_read_end(read_over(reading(0, 0)));
+    struct fs_read *r = early_reading(3 * PART, PART); /* all of it: it sees no unproven byte */
+    ck_assert(!fs_read_start(r));
+    bring(PART / 2);
+    end_well(bring(0)); /* the first attempt was damaged */
+    expect_bytes(r, 3 * PART, PART);
+    expect_xattr("user.nzbfs.disowned", NULL);
+    cache_drop(rig_cache(rig), &film->file->cache, 3); /* it is fetched again, damage and all */
+    expect_patience(3);
+}
+END_TEST
+
+/* --- the threads that take back ---------------------------------------------------------------- */
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool second;
+} turns = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+
+/* The first file's pages are being read until the second's have been taken back. */
+static void drop_in_turn(void *arg, uint64_t ino, uint64_t begin, uint64_t end)
+{
+    (void)arg, (void)begin, (void)end;
+    pthread_mutex_lock(&turns.lock);
+    if (ino == 2) {
+        turns.second = true;
+        pthread_cond_broadcast(&turns.cond);
+    }
+    while (!turns.second)
+        pthread_cond_wait(&turns.cond, &turns.lock);
+    pthread_mutex_unlock(&turns.lock);
+}
+
+START_TEST(a_file_whose_pages_are_being_read_holds_up_no_other)
+{
+    static struct fs_file first = {.ino = 1}, second = {.ino = 2};
+    struct fs_disown d = {.stop = false};
+    fs_disown_init(&d);
+    fs_disown_add(&d, &first, 0, 1);
+    fs_disown_add(&d, &second, 0, 1);
+    ck_assert_int_eq(fs_disown_start(&d, drop_in_turn, NULL), 0);
+    pthread_mutex_lock(&turns.lock);
+    while (!turns.second)
+        pthread_cond_wait(&turns.cond, &turns.lock);
+    pthread_mutex_unlock(&turns.lock);
+    fs_disown_stop(&d);
+    fs_disown_join(&d);
+    fs_disown_fini(&d);
+}
+END_TEST
+
 START_TEST(a_segment_that_never_came_to_its_end_is_fetched_again)
 {
     fs_read_end(read_over(reading(0, 0)));
@@ -286,6 +373,41 @@ START_TEST(a_segment_that_never_came_to_its_end_is_fetched_again)
     expect_xattr("user.nzbfs.disowned", "1");
     expect_bytes(read_over(early_reading(3 * PART, 500)), 3 * PART, 500);
     ck_assert_uint_eq(rig_asked(rig), 3);
+}
+END_TEST
+
+/* Where a segment ends decides which of its bytes wait for the proof, so a lie about it must not move that. */
+START_TEST(a_part_that_claims_to_be_longer_has_no_later_last_byte)
+{
+    struct segment_info lie = {
+        .file_size = uniform.size, .begin = 3 * PART, .len = PART + 5000, .part = 4, .total = 10};
+    fs_read_end(read_over(reading(0, 0)));
+    struct fs_read *r = early_reading(4 * PART - 500, 500);
+    ck_assert(!fs_read_start(r));
+    ck_assert_int_eq(scripted_source_begin(rig_source(rig), oldest(), &lie), 0);
+    scripted_source_bring(rig_source(rig), oldest(), PART + 1000);
+    ck_assert_uint_eq(ends, 0);
+    end_well(bring(0));
+    while (!ends)
+        ck_assert(rig_serve_one(rig));
+    expect_bytes(r, 4 * PART - 500, 500);
+}
+END_TEST
+
+START_TEST(a_first_article_that_claims_more_than_was_posted_waits_for_its_end)
+{
+    struct segment_info lie = {
+        .file_size = uniform.size, .begin = 0, .len = 3 * PART, .part = 1, .total = 10};
+    ck_assert_uint_lt(film->file->posted->segments[0].bytes, 2 * PART);
+    struct fs_read *r = early_reading(PART - 500, 500);
+    ck_assert(!fs_read_start(r));
+    ck_assert_int_eq(scripted_source_begin(rig_source(rig), oldest(), &lie), 0);
+    scripted_source_bring(rig_source(rig), oldest(), 2 * PART);
+    ck_assert_uint_eq(ends, 0);
+    end_well(bring(0));
+    while (!ends)
+        ck_assert(rig_serve_one(rig));
+    expect_bytes(r, PART - 500, 500);
 }
 END_TEST
 
@@ -335,6 +457,11 @@ int main(void)
     tcase_add_test(t, who_does_not_allow_it_or_has_read_on_for_long_gets_proven_bytes);
     tcase_add_test(t, a_read_over_a_boundary_has_the_end_of_one_proven_and_the_other_early);
     tcase_add_test(t, a_segment_of_which_wrong_bytes_were_read_is_never_read_again);
+    tcase_add_test(t, a_file_that_has_given_wrong_bytes_gives_only_proven_ones);
+    tcase_add_test(t, who_has_read_a_segment_well_never_reads_the_damage_that_was_healed);
+    tcase_add_test(t, a_first_article_that_claims_more_than_was_posted_waits_for_its_end);
+    tcase_add_test(t, a_part_that_claims_to_be_longer_has_no_later_last_byte);
+    tcase_add_test(t, a_file_whose_pages_are_being_read_holds_up_no_other);
     tcase_add_test(t, a_segment_that_never_came_to_its_end_is_fetched_again);
     tcase_add_test(t, a_wrong_guess_of_the_place_never_shows_bytes_that_have_not_come);
     return reading_main(s, t);

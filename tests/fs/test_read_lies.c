@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define READERS 6
-#define STORIES 120
+#define STORIES 600
 #define STEPS   120
 
 struct reader {
@@ -91,9 +91,9 @@ static void bytes_look(const struct fs_read *r)
                 continue;
             uint64_t last = (off / PART + 1) * PART;
             last = last < uniform.size ? last : uniform.size;
-            ck_assert_msg(r->early && (now.places || end < last),
-                          "story %lu: a wrong byte at %lu of [%lu, %lu)", now.seed, off, r->off,
-                          end);
+            if (!r->early || (!now.places && end >= last))
+                ck_abort_msg("story %lu: a wrong byte at %lu of [%lu, %lu)", now.seed, off, r->off,
+                             end);
             now.wrong[off] = true;
             seen.wrong_bytes++;
         }
@@ -154,6 +154,14 @@ static struct segment_fetch **lie_of(const struct segment_fetch *f)
     return NULL;
 }
 
+static void lie_note(const struct segment_fetch *f, struct segment_fetch *as)
+{
+    struct segment_fetch **lie = lie_of(f);
+    ck_assert_ptr_nonnull(lie);
+    if (lie)
+        *lie = as;
+}
+
 static void end_as(struct segment_fetch *f, enum segment_result r)
 {
     struct segment_fetch **lie = lie_of(f);
@@ -196,9 +204,9 @@ static void attempt_begin(struct segment_fetch *f, bool lies)
     if (lies) {
         lie = lie_about(f);
         if (!lie_of(f))
-            *lie_of(NULL) = f;
+            lie_note(NULL, f);
     } else if (lie_of(f)) {
-        *lie_of(f) = NULL;
+        lie_note(f, NULL);
     }
     scripted_source_spoil(rig_source(rig), f, lies && roll(2));
     int rc = scripted_source_begin(rig_source(rig), f, lies ? &lie : NULL);
@@ -267,8 +275,9 @@ static void settle(void)
             reader_end(&now.readers[j]);
         }
     ck_assert_msg(!now.wrong_size, "story %lu: a wrong size is left", now.seed);
-    for (size_t k = 0; k < sizeof(now.wrong); k++)
-        ck_assert_msg(!now.wrong[k], "story %lu: a wrong byte is left at %zu", now.seed, k);
+    const bool *wrong = memchr(now.wrong, true, sizeof(now.wrong));
+    if (wrong) /* one assertion, not one for each byte */
+        ck_abort_msg("story %lu: a wrong byte is left at %td", now.seed, wrong - now.wrong);
 }
 
 START_TEST(no_lie_survives_its_article)

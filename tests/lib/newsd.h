@@ -35,6 +35,7 @@ enum newsd_fault {
     NEWSD_STALL_MID,   /* half of it, then silence until newsd_unstall() or the client goes */
     NEWSD_STALL_FIRST, /* no answer at all, likewise */
     NEWSD_BAD_CRC,     /* one payload byte changed; the CRC in =yend is the true one's */
+    NEWSD_WRONG_BYTES, /* the same with one in every line */
     NEWSD_BAD_PART, /* =ypart begin and end moved by one part; a single part has none and is sound */
     NEWSD_SHORT,    /* a line of payload is left out */
     NEWSD_NO_YEND,  /* the =yend line is left out */

@@ -166,6 +166,28 @@ static struct newsd_answer *answer_bad_crc(const struct whole *w)
     return answer_sound(w);
 }
 
+/* Damage from the first line on, for who gives bytes out before he has seen the CRC. */
+static struct newsd_answer *answer_wrong_bytes(const struct whole *w)
+{
+    struct anatomy y;
+    if (!anatomy_of(w, &y) || y.payload == y.yend)
+        return answer_sound(w);
+    size_t n = (size_t)(y.yend - y.payload);
+    struct newsd_answer *a = spliced(w, y.payload, y.payload, "", 0);
+    uint8_t *own = a ? a->owned + (y.payload - w->bytes) : NULL;
+    bool due = true;
+    for (size_t i = 0; a && i < n; i++) {
+        bool escaped = i > 0 && own[i - 1] == '=';
+        if (own[i] == '\n') {
+            due = true;
+        } else if (due && own[i] != '=' && own[i] != '\r' && own[i] != '.' && !escaped) {
+            own[i] = own[i] == 'a' ? 'b' : 'a';
+            due = false;
+        }
+    }
+    return a;
+}
+
 static struct newsd_answer *answer_bad_part(const struct whole *w)
 {
     struct anatomy y;
@@ -271,6 +293,7 @@ struct newsd_answer *newsd_fault_answer(struct newsd *d, enum newsd_fault fault,
         [NEWSD_STALL_MID] = answer_stall_mid,
         [NEWSD_STALL_FIRST] = answer_stall_first,
         [NEWSD_BAD_CRC] = answer_bad_crc,
+        [NEWSD_WRONG_BYTES] = answer_wrong_bytes,
         [NEWSD_BAD_PART] = answer_bad_part,
         [NEWSD_SHORT] = answer_short,
         [NEWSD_NO_YEND] = answer_no_yend,
@@ -294,6 +317,7 @@ int newsd_fault_named(const char *name)
         [NEWSD_STALL_MID] = "stall-mid",
         [NEWSD_STALL_FIRST] = "stall-first",
         [NEWSD_BAD_CRC] = "bad-crc",
+        [NEWSD_WRONG_BYTES] = "wrong-bytes",
         [NEWSD_BAD_PART] = "bad-part",
         [NEWSD_SHORT] = "short",
         [NEWSD_NO_YEND] = "no-yend",

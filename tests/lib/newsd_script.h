@@ -2,8 +2,8 @@
  * newsd_script — what a server does, changed by lines of text; for shell tests and benchmarks.
  *
  *     fault WHAT KIND [TIMES]   WHAT: a message-id, file/NAME/PART, file/NAME (all parts) or all;
- *                               KIND: none 430 close-mid reset-mid stall-mid stall-first bad-crc bad-part
- *                               short no-yend garbage garbage-code 403 400 uuencode; TIMES 0: for ever
+ *                               KIND: none 430 close-mid reset-mid stall-mid stall-first bad-crc
+ *                               wrong-bytes bad-part short no-yend garbage garbage-code 403 400 uuencode; TIMES 0: for ever
  *     clear                     no faults any more
  *     down · up                 refuse connections · as before
  *     silent · loud             accept and say nothing · as before

@@ -163,6 +163,24 @@ START_TEST(one_byte_of_the_payload_is_wrong)
 }
 END_TEST
 
+START_TEST(a_byte_of_each_line_is_wrong_and_no_line_longer_or_shorter)
+{
+    const struct spool_article *a = spool_find(spool, id(1));
+    const uint8_t *body = a->bytes + a->head;
+    size_t len, differ = 0, lines = 0;
+    serve(&(struct newsd_config){0});
+    char *ill = ill_body(NEWSD_WRONG_BYTES, &len);
+    ck_assert_uint_eq(len, a->len - a->head);
+    for (size_t i = 0; i < len; i++) {
+        differ += (uint8_t)ill[i] != body[i];
+        lines += body[i] == '\n';
+        ck_assert((ill[i] == '\n') == (body[i] == '\n') && (ill[i] == '=') == (body[i] == '='));
+    }
+    ck_assert_uint_eq(differ, lines - 4); /* =ybegin, =ypart, =yend and the dot */
+    free(ill);
+}
+END_TEST
+
 START_TEST(the_part_claims_to_be_the_next_one)
 {
     size_t len;
@@ -257,6 +275,7 @@ int main(void)
         no_answer_at_all_until_told,
         a_client_that_leaves_a_stall_is_forgotten,
         one_byte_of_the_payload_is_wrong,
+        a_byte_of_each_line_is_wrong_and_no_line_longer_or_shorter,
         the_part_claims_to_be_the_next_one,
         a_line_or_the_end_is_left_out,
         something_else_comes_in_place_of_yenc,

@@ -113,7 +113,8 @@ done
 start_newsd main --part-size $part --encode-first --nzb "$tmp/x.nzb" "$source" "${many[@]}"
 provider main connections=4
 setting pool warm=0 # what reads need; "warm" below is the other way
-setting "class streaming" guaranteed=3
+# A server that gets no processor for a while is late, and what is late is asked for twice: a matter of time.
+setting "class streaming" guaranteed=3 hedge=0
 
 # Sizes of files that nobody opens: an article each. Then a look at both ends of each, as scanners take: the last
 # article of each, since the first is there.

@@ -37,6 +37,7 @@ newsd_say first fault file/film.mkv/16 403
 say "missing and damaged at the first, whole at the second"
 provider first tier=0
 provider second tier=1
+setting "class streaming" hedge=0 # what is late is asked for twice, and who was asked how often is counted here
 up "$tmp/x.nzb" -o early=no
 same "$film" "$source"
 for ((n = 1; n <= parts; n++)); do

@@ -1,5 +1,5 @@
-/* What is late is asked for a second time: the asker gets one article, once, whoever brought it. Nothing waits for a
- * time limit here: what a server holds back it holds back for ever, and only a twin can bring it. */
+/* What is late is asked for a second time: the asker gets one article, once, whoever brought it. Hardly anything
+ * waits for a time limit here: what a server holds back it holds back for ever, and only a twin can bring it. */
 #include "tests/nntp/rig.h"
 
 #include <check.h>
@@ -52,10 +52,10 @@ static void learn(struct rig *r)
     }
 }
 
-static void rig_learnt(struct rig *r, unsigned nservers)
+static void rig_learnt(struct rig *r, unsigned nservers, unsigned stall_s)
 {
     rig_init(r, PARTS);
-    r->cfg.timeouts.stall_s = 600;
+    r->cfg.timeouts.stall_s = stall_s;
     r->cfg.classes[TRAFFIC_STREAMING].hedge = 1000;
     for (unsigned i = 0; i < nservers; i++)
         rig_server(r, &(struct newsd_config){.latency_us = 1000});
@@ -92,7 +92,7 @@ START_TEST(a_reader_gets_what_the_twin_brings_while_the_first_is_held)
     struct rig r;
     struct fetch t;
 
-    rig_learnt(&r, 1);
+    rig_learnt(&r, 1, 600);
     fault(&r, 45, faults[_i], 1);
     start(&t, &r, 45);
     ck_assert_int_eq(fetch_wait(&t), SEGMENT_DONE);
@@ -115,7 +115,7 @@ START_TEST(the_twin_is_asked_of_another_provider)
     struct rig r;
     struct fetch t;
 
-    rig_learnt(&r, 2);
+    rig_learnt(&r, 2, 600);
     fault(&r, 45, NEWSD_STALL_FIRST, 1); /* of each: the twin is held as well */
     start(&t, &r, 45);
     hedged_await(&r, 1, 0);
@@ -141,7 +141,7 @@ START_TEST(a_twin_that_fails_leaves_the_first_alone)
     struct rig r;
     struct fetch t;
 
-    rig_learnt(&r, 1);
+    rig_learnt(&r, 1, 600);
     fault(&r, 45, NEWSD_STALL_MID, 1);
     fault(&r, 45, faults[_i], 1);
     start(&t, &r, 45);
@@ -164,7 +164,7 @@ START_TEST(who_asks_gets_no_article_that_he_refuses)
     struct rig r;
     struct fetch t;
 
-    rig_learnt(&r, 1);
+    rig_learnt(&r, 1, 600);
     fault(&r, 45, NEWSD_STALL_FIRST, 1);
     fetch_init(&t, &r, 45);
     t.f.want.bytes = RIG_PART;
@@ -178,12 +178,52 @@ START_TEST(who_asks_gets_no_article_that_he_refuses)
 }
 END_TEST
 
+/* The first was cancelled for it and is silent: it is asked for again, rather than called corrupt. */
+START_TEST(a_twin_that_is_another_article_ends_nothing)
+{
+    struct rig r;
+    struct fetch t;
+
+    rig_learnt(&r, 1, 1);
+    fault(&r, 45, _i ? NEWSD_STALL_MID : NEWSD_STALL_FIRST, 1);
+    fault(&r, 45, NEWSD_BAD_PART, 1);
+    fetch_init(&t, &r, 45);
+    t.f.want.bytes = RIG_PART;
+    t.strict = true;
+    t.at = (uint64_t)RIG_PART * 44;
+    fetch_start(&t, &r);
+    ck_assert_int_eq(fetch_wait(&t), SEGMENT_DONE);
+    fetch_check(&t, 45);
+    ck_assert_uint_eq(asked(&r, 45), 3);
+    ck_assert_uint_eq(figures(&r).won, 0);
+    fetch_fini(&t);
+    rig_fini(&r);
+}
+END_TEST
+
+START_TEST(what_is_larger_than_the_memory_for_it_is_not_asked_for_twice)
+{
+    struct rig r;
+    struct fetch t;
+
+    rig_learnt(&r, 1, 1);
+    fault(&r, 45, NEWSD_STALL_FIRST, 1);
+    fetch_init(&t, &r, 45);
+    t.f.want.bytes = 3 << 20;
+    fetch_start(&t, &r);
+    ck_assert_int_eq(fetch_wait(&t), SEGMENT_DONE);
+    ck_assert_uint_eq(figures(&r).started, 0);
+    fetch_fini(&t);
+    rig_fini(&r);
+}
+END_TEST
+
 START_TEST(both_are_let_go_when_the_pool_stops)
 {
     struct rig r;
     struct fetch t;
 
-    rig_learnt(&r, 1);
+    rig_learnt(&r, 1, 600);
     fault(&r, 45, _i ? NEWSD_STALL_MID : NEWSD_STALL_FIRST, 2);
     start(&t, &r, 45);
     hedged_await(&r, 1, 0);
@@ -201,7 +241,7 @@ START_TEST(whoever_wins_the_bytes_are_right)
     struct rig r;
     unsigned dice = 1;
 
-    rig_learnt(&r, 2);
+    rig_learnt(&r, 2, 600);
     for (unsigned round = 0; round < 20; round++) {
         struct fetch t[8];
         for (uint32_t k = 0; k < 8; k++) {
@@ -240,6 +280,8 @@ int main(void)
     tcase_add_test(t, the_twin_is_asked_of_another_provider);
     tcase_add_loop_test(t, a_twin_that_fails_leaves_the_first_alone, 0, 5);
     tcase_add_test(t, who_asks_gets_no_article_that_he_refuses);
+    tcase_add_loop_test(t, a_twin_that_is_another_article_ends_nothing, 0, 2);
+    tcase_add_test(t, what_is_larger_than_the_memory_for_it_is_not_asked_for_twice);
     tcase_add_loop_test(t, both_are_let_go_when_the_pool_stops, 0, 2);
     tcase_add_test(t, whoever_wins_the_bytes_are_right);
     suite_add_tcase(suite, t);

@@ -389,6 +389,8 @@ static void check_twin(struct model *m, struct model_op *op, const struct model_
         model_fault(m, "hedge: a twin is sent to provider %u, that lacks it, is down or spent", p);
     if (first->conn == model_conn_index(c->handle))
         model_fault(m, "hedge: a twin is sent to where the first one is");
+    for (unsigned j = 0; j < m->cfg.nproviders; j++)
+        may &= m->cfg.providers[j].rate_bps ? ~(1u << j) : ~0u; /* its limit may be at work */
     for (may &= ~(1u << p); m->conns[first->conn].provider == p && may; may &= may - 1) {
         if (idle_at(m, (unsigned)__builtin_ctz(may)))
             model_fault(m, "hedge: a twin stays at provider %u, and another idles", p);

@@ -50,6 +50,8 @@ static void configure(struct model *m, const struct qos_config *cfg)
 void model_init(struct model *m, const struct qos_config *cfg)
 {
     memset(m, 0, sizeof(*m));
+    m->may_ops = m->lent_ops = 4 * 1000;
+    m->may_bytes = m->lent_bytes = (UINT64_C(4) << 20) * 1000;
     configure(m, cfg);
     for (unsigned p = 0; p < QOS_PROVIDERS; p++)
         m->manners[p].ceiling = m->cfg.providers[p].connections;
@@ -200,17 +202,26 @@ static void flowed(struct model *m, const struct model_conn *c, uint64_t bytes)
     r->flow_bytes += bytes - r->flow_bytes / 8;
 }
 
+static void earned(uint64_t *may, uint64_t *lent, uint64_t by)
+{
+    uint64_t back = by < *lent ? by : *lent;
+    *lent -= back;
+    *may += by - back;
+}
+
 static void hedge_earned(struct model *m, const struct model_op *op, const struct model_conn *c,
                          enum qos_outcome how, uint64_t bytes)
 {
     struct model_manners *n = &m->manners[c->provider];
     if (how != QOS_OK || op->want.verb != SEGMENT_BODY)
         return;
-    n->times[n->ntimes++ % MODEL_TIMES] = m->now - c->head;
+    qos_time before = c->head > op->sent_at ? c->head - op->sent_at : 0;
+    qos_time trip = m->reach[c->provider].trip;
+    n->times[n->ntimes++ % MODEL_TIMES] = m->now - c->head + (before < trip ? before : trip);
     if (op->want.class != TRAFFIC_STREAMING || op->twin)
         return;
-    m->may_bytes += bytes * m->cfg.classes[TRAFFIC_STREAMING].hedge;
-    m->may_ops += m->cfg.classes[TRAFFIC_STREAMING].hedge;
+    earned(&m->may_bytes, &m->lent_bytes, bytes * m->cfg.classes[TRAFFIC_STREAMING].hedge);
+    earned(&m->may_ops, &m->lent_ops, m->cfg.classes[TRAFFIC_STREAMING].hedge);
 }
 
 void model_done(struct model *m, unsigned i, enum qos_outcome how, uint64_t bytes)

@@ -141,7 +141,8 @@ struct model {
     uint64_t starved[TRAFFIC_CLASSES][MODEL_STREAMS][MODEL_STREAMS];
     bool uneven
         [TRAFFIC_CLASSES]; /* some of it was not for all providers: turns are no longer judged */
-    uint64_t may_bytes, may_ops; /* that streaming has earned to ask for twice, in thousandths */
+    uint64_t may_bytes, may_ops;   /* that streaming may still ask for twice, in thousandths … */
+    uint64_t lent_bytes, lent_ops; /* … of these, not earned yet */
     uint64_t seq;
     uint64_t orders;
     uint64_t hash; /* of all orders */
