@@ -168,7 +168,7 @@ struct cache_block *cache_block_new(struct cache *c, struct cache_file *f, uint3
     b->state = BLOCK_FETCHING;
     b->pins = 0;
     b->lacked = 0;
-    b->sent = b->begun = b->cancelled = b->stale = b->too_big = b->ahead = b->fresh = b->spent =
+    b->sent = b->begun = b->cancelled = b->stale = b->refused = b->too_big = b->ahead = b->fresh = b->spent =
         b->quoted = b->lied = b->unsure = b->ending = false;
     b->given_from = b->given_to = 0;
     b->filled = b->answered = b->answered_now = b->owed = 0;

@@ -26,6 +26,8 @@
  *           was told one hears what holds in proven(), or that nothing does in disowned().
  * Failures  A segment that ended MISSING or CORRUPT is remembered for `negative_us`, so that a reader
  *           that tries page after page costs one round of questions. FAILED and TIMEOUT are not.
+ *           Where check() refused an article, CORRUPT is remembered for a sixtieth of that: what the
+ *           file knows of itself may be wrong, and its next article may set it right.
  *           NOSPACE: an article is larger than the budget (remembered as well), or the articles of one
  *           read are larger together, which was only learnt on the way: ask for fewer at a time.
  */

@@ -6,6 +6,7 @@
  * lock is released: describe() belongs to the file and may take its locks. Between the making and the
  * sending the block is FETCHING but not `sent`; promotions and cancellations are then only noted. */
 
+#define REFUSED_PART  60
 #define GUESS_UNKNOWN ((uint32_t)1 << 20) /* reserved where the NZB does not tell the size */
 
 /* --- work after the lock ------------------------------------------------------------------------- */
@@ -134,8 +135,12 @@ static int fetch_begin(struct segment_fetch *f, const struct segment_info *info)
     pthread_mutex_unlock(&c->lock);
     if (again)
         doubt(b);
-    if (b->file->ops->check(b->file, b->i, info) != 0)
+    if (b->file->ops->check(b->file, b->i, info) != 0) {
+        pthread_mutex_lock(&c->lock);
+        b->refused = true;
+        pthread_mutex_unlock(&c->lock);
         return -EBADMSG;
+    }
 
     cache_work_init(&w);
     pthread_mutex_lock(&c->lock);
@@ -172,7 +177,7 @@ static struct cache_want *waiter_pop(struct cache_block *b)
 /** Once more, for those who wait or for readahead. Its memory stays reserved. */
 static void fetch_restart(struct cache_block *b, struct cache_work *w)
 {
-    b->begun = b->cancelled = b->stale = b->too_big = b->ending = false;
+    b->begun = b->cancelled = b->stale = b->refused = b->too_big = b->ending = false;
     b->lacked = 0;
     cache_waits_stage(b->cache, b, CACHE_WAITS_CONNECTION, NULL);
     fetch_aim(b);
@@ -200,6 +205,14 @@ static void end_ready(struct cache *c, struct cache_block *b, struct cache_work 
     }
 }
 
+/* While providers fail, a file may come to believe a misplaced article and refuse sound ones, until it has others to
+ * hold against it. Were that remembered for long, the segment would be lost after all were back. */
+static uint64_t remember_us(const struct cache *c, const struct cache_block *b,
+                            enum segment_result r)
+{
+    return r == SEGMENT_CORRUPT && b->refused ? c->negative_us / REFUSED_PART : c->negative_us;
+}
+
 static void end_failed(struct cache *c, struct cache_block *b, enum segment_result r,
                        struct cache_work *w)
 {
@@ -208,7 +221,7 @@ static void end_failed(struct cache *c, struct cache_block *b, enum segment_resu
     if (r != SEGMENT_CANCELLED)
         c->stats.failed++;
     if (r == SEGMENT_MISSING || r == SEGMENT_CORRUPT || (r == SEGMENT_NOSPACE && b->too_big))
-        cache_negative_add(&c->negative, b->file_id, b->i, r, c->now_us() + c->negative_us);
+        cache_negative_add(&c->negative, b->file_id, b->i, r, c->now_us() + remember_us(c, b, r));
     while ((want = waiter_pop(b)))
         cache_want_settle(c, want, r, w);
     cache_block_free(c, b);

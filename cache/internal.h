@@ -144,6 +144,7 @@ struct cache_block {
     bool begun;     /* `info` is that of the attempt under way */
     bool cancelled; /* the source was told that nobody wants it */
     bool stale;     /* dropped meanwhile: what comes is not to be believed */
+    bool refused;   /* check() took what came, once at least, for another article */
     bool too_big;   /* larger than the budget: never to be had */
     bool ahead;     /* wanted by readahead */
     bool quoted;    /* what an attempt said of itself was answered early */

@@ -1,6 +1,7 @@
 #define LOG_TAG "nzbfs"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "cli/cli.h"
 #include "cli/compose.h"
 #include "cli/daemon.h"
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -186,7 +188,7 @@ static int serve(struct mount_job *j)
         goto err0;
     if (fs_mount(j->world.fs, j->mountpoint, &options, err, sizeof(err)) < 0)
         goto err1;
-    rc = -pthread_create(&j->signals, NULL, signals_take, j);
+    rc = thread_start(&j->signals, signals_take, j);
     if (rc < 0) {
         snprintf(err, sizeof(err), "cannot start a thread: %s", strerror(-rc));
         goto err2;
@@ -254,6 +256,14 @@ static int paths_settle(struct mount_job *j, char **source, char **mountpoint)
     return status == CLI_OK ? option_settle(&j->options.trace) : status;
 }
 
+/* glibc would set 64 MiB of addresses aside for each thread. What is large is the cache's, and what is read needs few
+ * allocations, so two arenas do for all. Where it cannot be set nothing but addresses is lost. */
+static void arenas_bound(void)
+{
+    if (!mallopt(M_ARENA_MAX, 2))
+        log_debug("the number of malloc's arenas cannot be set");
+}
+
 int cmd_mount(int argc, char **argv)
 {
     char *source = NULL, *mountpoint = NULL;
@@ -269,6 +279,7 @@ int cmd_mount(int argc, char **argv)
         goto out;
     if (j.debug)
         log_set_level(LOG_AT_DEBUG);
+    arenas_bound();
     if (!j.foreground && (rc = daemon_fork()) < 0) {
         cli_error("cannot start a process for the mount: %s (-f does without)", strerror(-rc));
         status = CLI_FAILED;

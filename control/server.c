@@ -2,13 +2,13 @@
 #define LOG_TAG "control"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "control/internal.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,18 +222,6 @@ static int events_init(struct control *c)
     return -ENOMEM;
 }
 
-/* Signals are the main thread's. */
-static int thread_start(struct control *c)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = -pthread_create(&c->thread, NULL, control_main, c);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc;
-}
-
 /* --- life -------------------------------------------------------------------------------------- */
 
 /* The address and the socket. */
@@ -283,7 +271,7 @@ int control_start_patient(const char *mountpoint, const struct control_verb *ver
         goto err1;
     if ((rc = events_init(c)) < 0)
         goto err2;
-    if ((rc = thread_start(c)) < 0) {
+    if ((rc = thread_start(&c->thread, control_main, c)) < 0) {
         snprintf(err, errlen, "control socket: cannot start a thread: %s", strerror(-rc));
         goto err3;
     }

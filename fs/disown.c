@@ -2,13 +2,11 @@
 #define LOG_TAG "fs.disown"
 #include "fs/internal.h"
 
+#include "base/thread.h"
+
 #include <errno.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-/* They do next to nothing, and address space may be scarce. Sanitizers want some of it. */
-#define STACK_SIZE ((size_t)512 << 10)
 
 void fs_disown_init(struct fs_disown *d)
 {
@@ -70,26 +68,17 @@ static void *disown_main(void *arg)
     return NULL;
 }
 
-/* 0 or an errno, where not even one could be started. */
+/* 0 or -errno, where not even one could be started. */
 static int threads_start(struct fs_disown *d)
 {
-    pthread_attr_t attr;
-    sigset_t all, before;
-    int err = pthread_attr_init(&attr);
-    if (err)
-        return err;
-    pthread_attr_setstacksize(&attr, STACK_SIZE);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = 0;
     pthread_mutex_lock(&d->lock);
     while (d->nthreads < FS_DISOWN_THREADS && !err) {
-        err = pthread_create(&d->threads[d->nthreads], &attr, disown_main, d);
+        err = thread_start(&d->threads[d->nthreads], disown_main, d);
         d->nthreads += !err;
     }
     d->running = d->nthreads;
     pthread_mutex_unlock(&d->lock);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
     return d->nthreads ? 0 : err;
 }
 
@@ -106,7 +95,7 @@ int fs_disown_start(struct fs_disown *d,
     int err = threads_start(d);
     if (err)
         close(d->over_fd);
-    return -err;
+    return err;
 }
 
 void fs_disown_stop(struct fs_disown *d)

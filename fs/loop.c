@@ -8,12 +8,12 @@
 #include "fs/mount.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,17 +134,13 @@ static void *worker_main(void *arg)
 
 static int workers_start(struct fs_mount *m, pthread_t *threads, unsigned *n)
 {
-    sigset_t all, before;
     int err = 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     for (*n = 0; *n < m->threads && *n < WORKERS_MOST && !err; *n += !err)
-        err = pthread_create(&threads[*n], NULL, worker_main, m);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+        err = thread_start(&threads[*n], worker_main, m);
     if (!err)
         return 0;
     fs_stop(m->fs);
-    return -err;
+    return err;
 }
 
 int fs_mount_serve(struct fs_mount *m)

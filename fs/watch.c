@@ -6,6 +6,8 @@
 #define LOG_TAG "fs.watch"
 #include "fs/internal.h"
 
+#include "base/thread.h"
+
 #include <errno.h>
 #include <time.h>
 
@@ -79,12 +81,12 @@ int fs_watch_start(struct fs_watch *w, struct fs *fs)
     pthread_cond_init(&w->wake, &attr);
     pthread_condattr_destroy(&attr);
 
-    int err = pthread_create(&w->thread, NULL, watch_main, fs);
+    int err = thread_start(&w->thread, watch_main, fs);
     if (!err)
         return 0;
     pthread_cond_destroy(&w->wake);
     pthread_mutex_destroy(&w->lock);
-    return -err;
+    return err;
 }
 
 void fs_watch_stop(struct fs_watch *w)

@@ -2,10 +2,10 @@
 #include "nntp/loop.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,18 +140,6 @@ static void *loop_main(void *arg)
     return NULL;
 }
 
-/* Signals are the main thread's. */
-static int thread_start(struct nntp_loop *l)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = pthread_create(&l->thread, NULL, loop_main, l);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -r;
-}
-
 static int events_init(struct nntp_loop *l)
 {
     struct event_config *ec = event_config_new();
@@ -191,7 +179,7 @@ int nntp_loop_start(struct nntp_loop *l, unsigned index,
     if ((r = events_init(l)))
         goto err1;
     pthread_mutex_init(&l->lock, NULL);
-    if ((r = thread_start(l)))
+    if ((r = thread_start(&l->thread, loop_main, l)))
         goto err2;
     return 0;
 err2:

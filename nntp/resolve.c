@@ -1,12 +1,12 @@
 #include "nntp/resolve.h"
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,18 +174,14 @@ static void *lookup_main(void *arg)
     return NULL;
 }
 
-/* Lock held. Signals are the main thread's. */
+/* Lock held. */
 static int lookup_start(struct nntp_resolver_host *h)
 {
-    sigset_t all, before;
     pthread_t thread;
+    int r = thread_start(&thread, lookup_main, h);
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = pthread_create(&thread, NULL, lookup_main, h);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (r)
-        return -r;
+        return r;
     pthread_detach(thread);
     h->busy = true;
     h->resolver->lookups++;

@@ -2,12 +2,12 @@
 #include "nntp/trace.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "qos/trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,20 +189,17 @@ static int file_make(const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-static int thread_start(struct nntp_trace *t)
+static int writer_start(struct nntp_trace *t)
 {
     pthread_condattr_t attr;
-    sigset_t all, before;
 
     pthread_mutex_init(&t->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&t->more, &attr);
     pthread_condattr_destroy(&attr);
-    sigfillset(&all); /* SIGXFSZ, too: a limit on a file's size is an error like a full disk */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = -pthread_create(&t->thread, NULL, writer, t);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    /* No signal comes, SIGXFSZ neither: a limit on a file's size is an error like a full disk. */
+    int r = thread_start(&t->thread, writer, t);
     if (r) {
         pthread_cond_destroy(&t->more);
         pthread_mutex_destroy(&t->lock);
@@ -235,7 +232,7 @@ int nntp_trace_open(const char *path, size_t buffer, struct nntp_trace **out, ch
     r = t->fd = file_make(path);
     if (r < 0)
         goto err1;
-    if ((r = thread_start(t)))
+    if ((r = writer_start(t)))
         goto err2;
     *out = t;
     return 0;

@@ -185,6 +185,35 @@ START_TEST(a_missing_segment_is_remembered_for_a_while)
 }
 END_TEST
 
+START_TEST(what_the_file_refused_it_is_soon_asked_about_again)
+{
+    struct rig_read r;
+
+    atomic_store(&file.refuses, true);
+    start(&r, &file, 3, 1, CACHE_PENDING);
+    play(&file, 3, SEGMENT_CORRUPT);
+    expect_runs(&r, 1);
+    finish(&r);
+    atomic_store(&file.refuses, false);
+    now_us += 15;
+    start(&r, &file, 3, 1, CACHE_READY); /* a reader that tries page after page */
+    ck_assert_int_eq(r.wants[0].result, SEGMENT_CORRUPT);
+    finish(&r);
+    now_us += 1;
+    start(&r, &file, 3, 1, CACHE_PENDING);
+    play(&file, 3, SEGMENT_DONE);
+    expect_runs(&r, 1);
+    ck_assert(rig_read_is_right(&r));
+    finish(&r);
+    start(&r, &file, 4, 1, CACHE_PENDING); /* another has the full time */
+    end_with(&file, 4, SEGMENT_CORRUPT);
+    finish(&r);
+    now_us += 999;
+    start(&r, &file, 4, 1, CACHE_READY);
+    finish(&r);
+}
+END_TEST
+
 START_TEST(a_failure_that_may_pass_is_asked_again_at_once)
 {
     static const enum segment_result passing[] = {SEGMENT_FAILED, SEGMENT_TIMEOUT,
@@ -341,6 +370,7 @@ int main(void)
         a_source_that_brings_nothing_has_failed,
         an_article_that_the_file_refuses_ends_corrupt,
         a_missing_segment_is_remembered_for_a_while,
+        what_the_file_refused_it_is_soon_asked_about_again,
         a_failure_that_may_pass_is_asked_again_at_once,
         what_is_dropped_is_asked_again,
         a_dropped_block_stays_readable_for_those_who_pin_it,
