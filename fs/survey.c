@@ -4,11 +4,11 @@
 
 #include "archive/names.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "fs/read.h"
 #include "nzb/name.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -297,17 +297,7 @@ int fs_survey_start(struct fs_view *v)
     s->queued++;
     /* One that is idle may be woken for another already. */
     if (s->queued > s->idle && s->running < SURVEYORS) {
-        sigset_t all, before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        pthread_attr_t attr;
-        err = pthread_attr_init(&attr);
-        if (!err) {
-            pthread_attr_setstacksize(&attr, STACK_SIZE);
-            err = pthread_create(&s->threads[s->running], &attr, survey_main, s);
-            pthread_attr_destroy(&attr);
-        }
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        err = -thread_start(&s->threads[s->running], survey_main, s);
         if (!err)
             s->running++;
         else if (s->running)
