@@ -233,3 +233,21 @@ bool names_password(const char *name, const char **password, size_t *len)
     *len = (size_t)(name + end - *password);
     return true;
 }
+
+size_t names_public(char *name)
+{
+    const char *password;
+    size_t len, total = strlen(name);
+
+    if (!names_password(name, &password, &len))
+        return total;
+    size_t begin = (size_t)(password - name), end = begin + len;
+    bool braces = begin >= 2 && name[begin - 1] == '{';
+    begin -= braces ? 2 : strlen(" password=");
+    end += braces ? 2 : 0;
+    memmove(name + begin, name + end, total - end + 1);
+    total -= end - begin;
+    while (total && name[total - 1] == ' ')
+        name[--total] = '\0';
+    return total;
+}

@@ -49,4 +49,8 @@ bool names_aside(const char *name);
 /** {{password}} in an NZB's name: where it begins in `name`, and how long it is. False: none. Also "name password=…". */
 bool names_password(const char *name, const char **password, size_t *len);
 
+/** Takes the password, and what marks it, out of `name`. Returns what is left of its length; a name that is nothing else
+ *  stays empty. */
+size_t names_public(char *name);
+
 #endif

@@ -138,7 +138,14 @@ static int run(struct archive_survey *sv)
     }
     if (!e)
         e = survey_tree(sv);
-    return e ? e : layout_fill(sv);
+    if (!e)
+        e = layout_fill(sv);
+    /* What is asked of a layout takes no password, and it may live for months. */
+    for (uint32_t i = 0; !e && i < sv->nsets; i++)
+        sv->sets[i]->s.keys = NULL;
+    archive_keys_free(sv->keys);
+    sv->keys = NULL;
+    return e;
 }
 
 static void survey_free(struct archive_survey *sv)

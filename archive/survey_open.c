@@ -255,9 +255,9 @@ static void volumes_settle(struct archive_survey *sv, struct survey_set *set,
 static void set_log(const struct survey_set *set)
 {
     if (set->why)
-        log_info("%s: %s: %s%s", set->name, set->s.format ? set->s.format : "archive",
-                 archive_why_text(set->why),
-                 set->opened ? "; the rest of it is shown" : "; it is shown as it was posted");
+        log_debug("%s: %s: %s%s", set->name, set->s.format ? set->s.format : "archive",
+                  archive_why_text(set->why),
+                  set->opened ? "; the rest of it is shown" : "; it is shown as it was posted");
     else
         log_debug("%s: %s of %u volumes, %u members", set->name, set->s.format, set->s.nvolumes,
                   set->s.nmembers);

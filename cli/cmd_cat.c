@@ -11,11 +11,12 @@
 #include <unistd.h>
 
 static const char help[] =
-    "usage: nzbfs cat [-c FILE] SOURCE PATH\n"
+    "usage: nzbfs cat [-p] [-c FILE] SOURCE PATH\n"
     "\n"
     "Write the file PATH of SOURCE to standard output, as far as it can be had: a missing or\n"
     "damaged part ends it with an error and status 1.\n"
     "\n"
+    "  -p, --posted        PATH is of what was posted, whatever is in it\n"
     "  -c, --config FILE   read FILE in place of the user's or the system's nzbfs.conf\n";
 
 #define PIECE ((size_t)1 << 20)
@@ -35,6 +36,15 @@ static int write_all(int fd, const char *buf, size_t len)
     return 0;
 }
 
+/* Were missing bytes shown as zeros, as the user wishes? Then no checksum holds. */
+static bool zeroed(const struct fs_node *file)
+{
+    struct fs_health health;
+
+    fs_node_health(file, &health);
+    return health.zeroed != 0;
+}
+
 static int file_write(struct fs *fs, struct fs_node *file, struct fs_handle *h, char *buf)
 {
     uint64_t off = 0;
@@ -48,7 +58,7 @@ static int file_write(struct fs *fs, struct fs_node *file, struct fs_handle *h, 
                       strerror((int)-n));
             return CLI_FAILED;
         }
-        if (n == 0 && fs_node_crc32(file, &told) && told != (uint32_t)crc) {
+        if (n == 0 && !zeroed(file) && fs_node_crc32(file, &told) && told != (uint32_t)crc) {
             cli_error(
                 "%s: its bytes are not those that the archive speaks of (CRC-32 %08x, not %08x): a "
                 "wrong password, or it was posted damaged",
@@ -94,22 +104,29 @@ static int cat(struct fs *fs, const char *path)
 
 int cmd_cat(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option longs[] = {{"posted", no_argument, NULL, 'p'},
+                                          {"config", required_argument, NULL, 'c'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
     const char *config = NULL;
+    bool posted = false;
     struct compose w;
     int opt;
 
-    while ((opt = getopt_long(argc, argv, ":c:h", longs, NULL)) != -1) {
+    while ((opt = getopt_long(argc, argv, ":pc:h", longs, NULL)) != -1) {
         if (opt == 'h')
             return cli_help(help);
+        if (opt == 'p') {
+            posted = true;
+            continue;
+        }
         if (opt != 'c')
             return cli_bad_option("cat", argc, argv);
         config = optarg;
     }
     if (argc - optind != 2)
         return cli_usage("cat", "cat needs a SOURCE and one PATH");
-    if (compose_for_command(&w, config, argv[optind]) != CLI_OK)
+    if (compose_for_command(&w, config, argv[optind], posted) != CLI_OK)
         return CLI_FAILED;
     int status = cat(w.fs, argv[optind + 1]);
     compose_stop(&w);

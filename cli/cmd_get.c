@@ -17,13 +17,14 @@
 #include <unistd.h>
 
 static const char help[] =
-    "usage: nzbfs get [-c FILE] [-d DIR] SOURCE [PATH...]\n"
+    "usage: nzbfs get [-p] [-c FILE] [-d DIR] SOURCE [PATH...]\n"
     "\n"
     "Fetch the files of SOURCE, or those that the PATHs name, into DIR. Every article is verified.\n"
     "A file is NAME.part until all of it is there; when interrupted, or where something was\n"
     "missing, the same command goes on from what is there, after checking it.\n"
     "\n"
     "  -d, -o, --directory DIR   where to put them; made if it lacks (default: .)\n"
+    "  -p, --posted              what was posted, whatever is in it\n"
     "  -q, --quiet               no progress, errors only\n"
     "  -c, --config FILE         read FILE in place of the user's or the system's nzbfs.conf\n";
 
@@ -341,6 +342,39 @@ static int file_add(struct get *g, struct fs_node *n, const char *path)
     return get_file_init(&g->files[g->nfiles++], n, strdup(path));
 }
 
+/* Until it is known what is in `dir`, or somebody has had enough. 0 or -errno. */
+static int dir_look(struct get *g, struct fs_node *dir)
+{
+    struct timespec moment;
+    struct piece p = {.g = g, .read = fs_read_new(g->world.fs, dir)};
+    bool cancelled = false;
+
+    if (!p.read)
+        return -ENOMEM;
+    list_init(&p.link);
+    p.read->done = read_done;
+    p.read->arg = &p;
+    if (fs_read_start(p.read))
+        read_done(p.read);
+    pthread_mutex_lock(&g->lock);
+    while (list_is_empty(&g->done)) {
+        clock_gettime(CLOCK_MONOTONIC, &moment);
+        moment.tv_nsec += 100000000;
+        moment.tv_sec += moment.tv_nsec / 1000000000;
+        moment.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&g->changed, &g->lock, &moment);
+        if (stop && !cancelled) {
+            cancelled = true;
+            fs_read_cancel(p.read);
+        }
+    }
+    list_del(&p.link);
+    pthread_mutex_unlock(&g->lock);
+    int err = -p.read->err;
+    fs_read_end(p.read);
+    return err;
+}
+
 static int tree_add(struct get *g, struct fs_node *n, const char *path)
 {
     uint64_t pos = 0;
@@ -349,10 +383,15 @@ static int tree_add(struct get *g, struct fs_node *n, const char *path)
 
     if (!fs_node_is_dir(n))
         return file_add(g, n, path);
-    rc = fs_dir_wait(g->world.fs, n);
-    if (rc < 0)
+    rc = dir_look(g, n);
+    if (rc == -EINTR || rc == -ENOMEM)
+        return rc;
+    if (rc < 0) {
         cli_error("%s: what is in it cannot be found out: %s", *path ? path : "the NZB",
                   strerror(-rc));
+        g->failed = true;
+        return 0;
+    }
     for (struct fs_node *c; rc == 0 && (c = fs_next(g->world.fs, n, &pos)) != NULL;) {
         if (asprintf(&below, "%s%s%s", path, *path ? "/" : "", fs_node_name(c)) < 0)
             return -ENOMEM;
@@ -449,14 +488,14 @@ static int get(struct get *g, char **paths, int npaths)
 {
     char size[16], rate[16];
     uint64_t start = clock_now_us();
-    int rc = selection_add(g, paths, npaths);
 
+    signals_catch();
+    int rc = selection_add(g, paths, npaths);
     if (rc == -ENOMEM)
         cli_error("out of memory");
     if (rc < 0)
-        return CLI_FAILED;
+        return interrupted ? 128 + interrupted : CLI_FAILED;
     g->most = reads_at_once(g->world.cfg);
-    signals_catch();
     progress_start(&g->progress, isatty(STDERR_FILENO), start);
     run(g);
     if (interrupted) {
@@ -501,20 +540,24 @@ static void get_init(struct get *g)
 int cmd_get(int argc, char **argv)
 {
     static const struct option longs[] = {{"directory", required_argument, NULL, 'd'},
+                                          {"posted", no_argument, NULL, 'p'},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {"config", required_argument, NULL, 'c'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
     const char *config = NULL, *dir = ".";
-    bool quiet = false;
+    bool quiet = false, posted = false;
     struct get g;
     int opt;
 
-    while ((opt = getopt_long(argc, argv, ":d:o:qc:h", longs, NULL)) != -1) {
+    while ((opt = getopt_long(argc, argv, ":d:o:pqc:h", longs, NULL)) != -1) {
         switch (opt) {
         case 'd':
         case 'o':
             dir = optarg;
+            break;
+        case 'p':
+            posted = true;
             break;
         case 'q':
             quiet = true;
@@ -533,7 +576,7 @@ int cmd_get(int argc, char **argv)
     get_init(&g);
     g.quiet = quiet;
     signals_hold();
-    int status = compose_for_command(&g.world, config, argv[optind]);
+    int status = compose_for_command(&g.world, config, argv[optind], posted);
     if (status == CLI_OK) {
         g.target_fd = target_open(dir);
         status = g.target_fd < 0 ? CLI_FAILED : get(&g, argv + optind + 1, argc - optind - 1);

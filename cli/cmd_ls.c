@@ -1,4 +1,3 @@
-#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/compose.h"
 
@@ -87,7 +86,7 @@ static int size_wait(struct entry *e, uint64_t *size)
 /* Its name and, with -v, what is to be said about it. */
 static void name_print(const struct listing *l, const struct fs_node *n)
 {
-    char note[512];
+    char note[4096];
     int len = l->verbose ? fs_xattr_get(l->fs, n, "user.nzbfs.archive", note, sizeof(note)) : -1;
 
     printf("%s%s", fs_node_name(n), fs_node_is_dir(n) ? "/" : "");
@@ -179,8 +178,8 @@ static int list(struct fs *fs, const char *path, bool with_sizes, bool verbose)
         return CLI_FAILED;
     int rc = fs_node_is_dir(dir) ? fs_dir_wait(fs, dir) : 0;
     if (rc < 0) {
-        cli_error("what is in it cannot be found out: %s; nzbfs ls -p lists what was posted",
-                  strerror(-rc));
+        cli_error("%s: what is in it cannot be found out: %s; nzbfs ls -p lists what was posted",
+                  *path ? path : "the NZB", strerror(-rc));
         return CLI_FAILED;
     }
     struct entry *entries = entries_collect(&l, dir, &n);
@@ -201,18 +200,11 @@ static int ls_start(struct compose *w, const char *config, const char *source, b
     char err[CLI_ERROR_MAX];
     int rc = config_load(config, &cfg, err, sizeof(err));
 
-    if (!with_sizes && (posted || (rc == -ENOENT && !config))) {
-        if (rc == 0)
-            config_free(cfg);
+    if (rc == 0)
+        config_free(cfg);
+    if (!with_sizes && (posted || (rc == -ENOENT && !config)))
         return compose_names(w, source);
-    }
-    log_set_level(LOG_AT_WARN);
-    if (rc == 0 && posted)
-        cfg->mount.view = CONFIG_VIEW_RAW;
-    if (rc == 0 && compose_start(w, cfg, source, NULL, err, sizeof(err)) == 0)
-        return CLI_OK;
-    cli_error("%s", err);
-    return CLI_FAILED;
+    return compose_for_command(w, config, source, posted);
 }
 
 int cmd_ls(int argc, char **argv)

@@ -136,15 +136,17 @@ void compose_stop(struct compose *w)
     *w = (struct compose){0};
 }
 
-int compose_for_command(struct compose *w, const char *config, const char *source)
+int compose_for_command(struct compose *w, const char *config, const char *source, bool posted)
 {
     struct config *cfg;
     char err[CLI_ERROR_MAX];
 
     /* What is up or down matters to a mount that lives for weeks; here it would be noise. */
     log_set_level(LOG_AT_WARN);
-    if (config_load(config, &cfg, err, sizeof(err)) == 0 &&
-        compose_start(w, cfg, source, NULL, err, sizeof(err)) == 0)
+    int rc = config_load(config, &cfg, err, sizeof(err));
+    if (rc == 0 && posted)
+        cfg->mount.view = CONFIG_VIEW_RAW;
+    if (rc == 0 && compose_start(w, cfg, source, NULL, err, sizeof(err)) == 0)
         return CLI_OK;
     cli_error("%s", err);
     return CLI_FAILED;

@@ -33,9 +33,10 @@ int compose_reconfigure(struct compose *w, struct config *cfg, char *err, size_t
 /** Take it apart, in the opposite order. A started or a zeroed one; the fs is not mounted any more. */
 void compose_stop(struct compose *w);
 
-/** Start without a mount, for ls, cat and get: the configuration is `config`, or NULL, the user's.
+/** Start without a mount, for ls, cat and get: the configuration is `config`, or NULL, the user's. `posted`: the tree is
+ *  what was posted, whatever the configuration's view.
  *  0, or CLI_FAILED with the line printed. */
-int compose_for_command(struct compose *w, const char *config, const char *source);
+int compose_for_command(struct compose *w, const char *config, const char *source, bool posted);
 
 /** Only the names: a tree from which nothing can be fetched, and which needs no configuration for that.
  *  0, or CLI_FAILED with the line printed. */

@@ -208,16 +208,22 @@ int get_file_finish(struct get_file *f)
 {
     char part[NAME_MAX + 1], journal[NAME_MAX + 1];
 
+    struct fs_health health;
     uint32_t told;
 
-    if (fs_node_crc32(f->node, &told) && told != journal_crc(&f->journal)) {
-        cli_error("%s: its bytes are not those that the archive speaks of (CRC-32 %08x, not %08x): "
-                  "a wrong password, or it was posted damaged; they stay in %s.part",
-                  f->path, journal_crc(&f->journal), told, f->path);
-        return -EBADMSG;
-    }
     beside(f, ".part", part);
     beside(f, ".part.journal", journal);
+    fs_node_health(f->node, &health);
+    if (!health.zeroed && fs_node_crc32(f->node, &told) && told != journal_crc(&f->journal)) {
+        cli_error(
+            "%s: its bytes are not those that the archive speaks of (CRC-32 %08x, not %08x): "
+            "a wrong password, or it was posted damaged; they are dropped, and the same command "
+            "begins anew",
+            f->path, journal_crc(&f->journal), told);
+        if (unlinkat(f->dir_fd, journal, 0) < 0 || unlinkat(f->dir_fd, part, 0) < 0)
+            return complain(f, "cannot be removed", -errno);
+        return -EBADMSG;
+    }
     date_set(f);
     if (fsync(f->fd) < 0)
         return complain(f, "cannot be made durable", -errno);

@@ -108,7 +108,7 @@ static void disowned(struct cache_file *c, uint32_t i, uint64_t begin, uint64_t 
     if (told || begin < end)
         fs_disown_add(f->disown, f, begin, end);
     if (f->view)
-        fs_view_disown(f->view, f, begin, end);
+        fs_view_disown(f->view, f, begin, end, lied);
     if (lied)
         fs_file_failed(f, i, SEGMENT_CORRUPT);
     if (begin >= end)

@@ -173,7 +173,8 @@ void fs_disown_join(struct fs_disown *d);
 struct fs_origin {
     struct list link;
     struct nzb *nzb;
-    char *path;
+    char *path;     /* as it may be shown: a password in its name is not in it */
+    char *password; /* that one; NULL: none. Secret */
     uint64_t when_s;
 };
 

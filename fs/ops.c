@@ -206,6 +206,8 @@ void fs_mount_lookup_later(fuse_req_t req, struct fs_node *dir, const char *name
         return;
     }
     op->name = own;
+    if (fs_scan_is(op->m->fs->scan, fuse_req_ctx(req)->pid))
+        op->read->urgency = URGENCY_SCAN;
     op_run(op);
 }
 
@@ -217,6 +219,8 @@ void fs_mount_opendir_later(fuse_req_t req, struct fs_node *dir, const struct fu
         return;
     }
     op->fi = *fi;
+    if (fs_scan_is(op->m->fs->scan, fuse_req_ctx(req)->pid))
+        op->read->urgency = URGENCY_SCAN;
     op_run(op);
 }
 

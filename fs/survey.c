@@ -2,7 +2,6 @@
 #define LOG_TAG "fs.survey"
 #include "fs/view.h"
 
-#include "archive/names.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "fs/read.h"
@@ -12,13 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What headers say is kept on the heap; sanitizers' frames are large. */
-#define STACK_SIZE   ((size_t)1 << 20)
-
 #define SURVEYORS    (sizeof(((struct fs_surveyors *)0)->threads) / sizeof(pthread_t))
 
 /* Headers stand at a file's beginning and at its end, and a few in between. */
 #define EARLY_RANGES 4
+
+/* What of a post's beginning is kept while a survey runs: it is looked at several times (its magic, its checksum in
+ * a PAR2 file, its headers), and the cache may have had to use its memory again meanwhile. */
+#define HEAD_KEPT    ((size_t)16 << 10)
 
 /* --- posted files as bytes --------------------------------------------------------------------- */
 
@@ -29,9 +29,50 @@ struct fs_bytes {
     struct fs_range
         early[EARLY_RANGES]; /* under view.lock: what was read that was not proven yet, perhaps */
     unsigned nearly;
+    struct head {
+        size_t len;
+        uint8_t bytes[];
+    } * _Atomic head; /* of its beginning; NULL: not read yet. Until the survey's end */
 };
 
-static struct fs_read *posted_read(const struct fs_bytes *p, uint64_t off, size_t len)
+/* Keep it, unless it is there. */
+static void head_keep(struct fs_bytes *p, const struct fs_read *r)
+{
+    size_t len = r->off || r->err ? 0 : r->n < HEAD_KEPT ? r->n : HEAD_KEPT, at = 0;
+    struct head *none = NULL;
+    struct head *h = len && !atomic_load(&p->head) ? malloc(sizeof(*h) + len) : NULL;
+    if (!h)
+        return;
+    h->len = len;
+    for (unsigned k = 0; k < r->niov && at < len; k++) {
+        size_t n = r->iov[k].iov_len < len - at ? r->iov[k].iov_len : len - at;
+        memcpy(h->bytes + at, r->iov[k].iov_base, n);
+        at += n;
+    }
+    if (!atomic_compare_exchange_strong(&p->head, &none, h))
+        free(h);
+}
+
+/* Is all of [off, off+len) kept? */
+static bool head_take(const struct fs_bytes *p, uint64_t off, void *buf, size_t len)
+{
+    const struct head *h = atomic_load_explicit(&p->head, memory_order_acquire);
+    if (!h || off > h->len || len > h->len - off)
+        return false;
+    memcpy(buf, h->bytes + off, len);
+    return true;
+}
+
+static void heads_drop(struct fs_view *v)
+{
+    for (uint32_t i = 0; v->bytes && i < v->nposts; i++)
+        free(atomic_exchange(&v->bytes[i].head, NULL));
+}
+
+/* Who waits for a survey is served like any blocked reader; what is only announced comes behind, like what is read
+ * ahead; and for one who only looks around, all of it does. */
+static struct fs_read *posted_read(const struct fs_bytes *p, uint64_t off, size_t len,
+                                   enum urgency u)
 {
     struct fs *fs = p->view->fs;
     struct fs_read *r = fs_read_new(fs, p->node);
@@ -40,6 +81,8 @@ static struct fs_read *posted_read(const struct fs_bytes *p, uint64_t off, size_
     r->off = off;
     r->len = len < FS_READ_MOST ? (uint32_t)len : FS_READ_MOST;
     r->partial = true;
+    r->urgency = atomic_load(&p->view->scanned) ? URGENCY_SCAN : u;
+    r->stream = p->view->posts[0]->file->cache.id | UINT64_C(1) << 63; /* a survey is one stream */
     /* Headers have checksums of their own, and a surprise is looked into; sizes have neither. */
     r->early = fs->mount.early && len;
     return r;
@@ -82,7 +125,7 @@ static int verdict(const struct fs_read *r)
 static int posted_size(struct archive_bytes *b, uint64_t *size)
 {
     const struct fs_bytes *p = container_of(b, struct fs_bytes, b);
-    struct fs_read *r = posted_read(p, 0, 0);
+    struct fs_read *r = posted_read(p, 0, 0, URGENCY_DEMAND);
     if (!r)
         return -ENOMEM;
     fs_read_run(r);
@@ -95,7 +138,9 @@ static int posted_size(struct archive_bytes *b, uint64_t *size)
 static ssize_t posted_take(struct archive_bytes *b, uint64_t off, void *buf, size_t len)
 {
     struct fs_bytes *p = container_of(b, struct fs_bytes, b);
-    struct fs_read *r = posted_read(p, off, len);
+    if (head_take(p, off, buf, len))
+        return (ssize_t)len;
+    struct fs_read *r = posted_read(p, off, len, URGENCY_DEMAND);
     uint8_t *to = buf;
     if (!r)
         return -ENOMEM;
@@ -111,18 +156,30 @@ static ssize_t posted_take(struct archive_bytes *b, uint64_t off, void *buf, siz
         memcpy(to, r->iov[k].iov_base, r->iov[k].iov_len);
         to += r->iov[k].iov_len;
     }
+    head_keep(p, r);
     fs_read_end(r);
     return n;
 }
 
+static void want_done(struct fs_read *r)
+{
+    struct fs_bytes *p = r->arg;
+    head_keep(p, r);
+    fs_read_end(r);
+}
+
 static void posted_want(struct archive_bytes *b, uint64_t off, size_t len)
 {
-    struct fs_read *r = posted_read(container_of(b, struct fs_bytes, b), off, len);
+    struct fs_bytes *p = container_of(b, struct fs_bytes, b);
+    struct fs_read *r = posted_read(p, off, len, URGENCY_READAHEAD);
     if (!r)
         return;
-    r->done = fs_read_end;
+    if (r->early)
+        early_note(p, off, off + r->len);
+    r->done = want_done;
+    r->arg = p;
     if (fs_read_start(r))
-        fs_read_end(r);
+        want_done(r);
 }
 
 static const struct archive_bytes_ops posted_ops = {
@@ -139,24 +196,19 @@ static const char *posted_name(const struct archive_post *p)
 /* --- a survey ---------------------------------------------------------------------------------- */
 
 /* Passwords of the NZB, then those in its name, then the user's. */
-static const char **passwords_gather(const struct fs_view *v, char **from_name, unsigned *n)
+static const char **passwords_gather(const struct fs_view *v, unsigned *n)
 {
     const struct nzb *z = v->origin->nzb;
     const struct fs *fs = v->fs;
     const char **all = calloc(z->nmetas + fs->npasswords + 1, sizeof(*all));
-    const char *at;
-    size_t len;
     *n = 0;
-    *from_name = NULL;
     if (!all)
         return NULL;
     for (size_t i = 0; i < z->nmetas; i++)
         if (!strcmp(z->metas[i].type, "password") && *z->metas[i].value)
             all[(*n)++] = z->metas[i].value;
-    const char *slash = strrchr(v->origin->path, '/');
-    if (names_password(slash ? slash + 1 : v->origin->path, &at, &len) &&
-        (*from_name = strndup(at, len)))
-        all[(*n)++] = *from_name;
+    if (v->origin->password)
+        all[(*n)++] = v->origin->password;
     for (unsigned i = 0; i < fs->npasswords; i++)
         all[(*n)++] = fs->passwords[i];
     return all;
@@ -208,8 +260,8 @@ static int survey(struct fs_view *v, struct fs_layout **out)
 {
     struct archive_layout *found = NULL;
     struct archive_options o = {.thorough = v->again};
-    char *from_name = NULL, *title = title_of(v);
-    const char **passwords = passwords_gather(v, &from_name, &o.npasswords);
+    char *title = title_of(v);
+    const char **passwords = passwords_gather(v, &o.npasswords);
     int err = ENOMEM;
     if (title && passwords && posts_make(v)) {
         o.passwords = passwords;
@@ -220,9 +272,7 @@ static int survey(struct fs_view *v, struct fs_layout **out)
         *out = fs_layout_new(v, found);
         err = *out ? 0 : ENOMEM;
     }
-    if (from_name)
-        explicit_bzero(from_name, strlen(from_name));
-    free(from_name);
+    heads_drop(v);
     free(passwords);
     free(title);
     return err;

@@ -6,6 +6,7 @@
 #define LOG_TAG "fs.tree"
 #include "fs/internal.h"
 
+#include "archive/names.h"
 #include "base/hash.h"
 #include "base/words.h"
 #include "fs/view.h"
@@ -170,7 +171,11 @@ void fs_tree_title(const char *name, char *safe)
         len -= 3;
     if (len > 4 && !strncasecmp(name + len - 4, ".nzb", 4))
         len -= 4;
-    nzb_name_safe(name, len, safe);
+    char *own = strndup(name, len);
+    if (own)
+        len = names_public(own);
+    nzb_name_safe(own ? own : name, own ? len : 0, safe);
+    free(own);
 }
 
 static struct fs_node *dir_add(struct fs_tree *t, const char *name, const struct fs_origin *o)
@@ -211,6 +216,20 @@ static int origin_add(struct fs *fs, const char *dir, const struct fs_origin *o)
     return at->view ? 0 : -ENOMEM;
 }
 
+/* Where it came from, and apart from that the password in its name. False: no memory. */
+static bool path_note(struct fs_tree *t, struct fs_origin *o, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *at;
+    size_t len;
+    bool secret = names_password(slash ? slash + 1 : path, &at, &len);
+    o->path = arena_strndup(&t->arena, path, strlen(path));
+    if (!o->path || !secret)
+        return o->path;
+    o->password = arena_strndup(&t->arena, at, len);
+    memset(o->path + (at - path), '*', len);
+    return o->password;
+}
+
 int fs_add_nzb(struct fs *fs, const char *dir, struct nzb *z, const char *path, uint64_t when_s)
 {
     struct fs_tree *t = &fs->tree;
@@ -223,8 +242,7 @@ int fs_add_nzb(struct fs *fs, const char *dir, struct nzb *z, const char *path, 
     }
     *o = (struct fs_origin){.nzb = z, .when_s = when_s};
     list_add_tail(&t->origins, &o->link);
-    o->path = arena_strndup(&t->arena, path, strlen(path));
-    if (o->path)
+    if (path_note(t, o, path))
         err = origin_add(fs, dir, o);
 out:
     pthread_rwlock_unlock(&t->lock);
@@ -412,8 +430,12 @@ void fs_tree_fini(struct fs_tree *t)
             fs_file_fini(t->nodes[i]->file);
         free(t->nodes[i]->children);
     }
-    for (struct list *l; (l = list_pop(&t->origins));)
-        nzb_free(container_of(l, struct fs_origin, link)->nzb);
+    for (struct list *l; (l = list_pop(&t->origins));) {
+        struct fs_origin *o = container_of(l, struct fs_origin, link);
+        if (o->password)
+            explicit_bzero(o->password, strlen(o->password));
+        nzb_free(o->nzb);
+    }
     free(t->nodes);
     free(t->buckets);
     arena_fini(&t->arena);

@@ -182,6 +182,8 @@ static bool look_start(struct fs_read *pub)
         atomic_fetch_add(&l->refs, 1);
         list_add_tail(&v->waiting, &l->link);
         fresh = begin(v, false);
+        if (fresh || pub->urgency != URGENCY_SCAN)
+            v->scanned = pub->urgency == URGENCY_SCAN;
         fs_watch_add(&l->fs->watch, &l->watched); /* the watch's lock is a leaf inside ours */
     }
     pthread_mutex_unlock(&v->lock);
@@ -330,8 +332,8 @@ static void found_log(const struct fs_view *v, const struct archive_layout *foun
     for (uint32_t i = 0; i < found->nsets; i++) {
         const struct archive_found *s = &found->sets[i];
         if (s->why != ARCHIVE_OK)
-            log_warn("%s: %s (%s): %s: shown as posted", v->origin->path, s->name, s->format,
-                     archive_why_text(s->why));
+            log_warn("%s: %s (%s): %s: what of it cannot be read is shown as posted",
+                     v->origin->path, s->name, s->format, archive_why_text(s->why));
         else
             log_info("%s: %s: %s, %" PRIu32 " volumes, %" PRIu32 " of them reckoned",
                      v->origin->path, s->name, s->format, s->nvolumes, s->nreckoned);
@@ -427,13 +429,14 @@ static void entry_disown(struct fs_view *v, const struct fs_layout *l, uint32_t 
     }
 }
 
-void fs_view_disown(struct fs_view *v, const struct fs_file *f, uint64_t begin, uint64_t end)
+void fs_view_disown(struct fs_view *v, const struct fs_file *f, uint64_t begin, uint64_t end,
+                    bool lied)
 {
     uint32_t post = 0;
     while (post < v->nposts && v->posts[post]->file != f)
         post++;
     pthread_mutex_lock(&v->lock);
-    bool misleads = fs_survey_has_read(v, post, begin, end);
+    bool misleads = lied && fs_survey_has_read(v, post, begin, end);
     struct fs_layout *l = v->layout ? fs_layout_get(v->layout) : NULL;
     if (v->state == FS_VIEW_BUSY)
         v->misled |= misleads;

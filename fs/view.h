@@ -66,7 +66,8 @@ struct fs_view {
     struct fs_bytes *bytes; /* of each post; set under lock */
     struct archive_post *archive_posts;
 
-    struct list link; /* under fs_surveyors.lock */
+    atomic_bool scanned; /* only who looks around has asked for the survey that runs */
+    struct list link;    /* under fs_surveyors.lock */
 
     /* under lock */
     pthread_mutex_t lock;
@@ -102,7 +103,8 @@ struct fs_read *fs_view_newest_new(struct fs *fs, struct fs_node *dir);
 
 /** Bytes [begin, end) of a post cannot be stood by: whatever shows them leaves the kernel's cache; and if a survey has read
  *  any of that post, it may have been misled, and there is another one. */
-void fs_view_disown(struct fs_view *v, const struct fs_file *f, uint64_t begin, uint64_t end);
+void fs_view_disown(struct fs_view *v, const struct fs_file *f, uint64_t begin, uint64_t end,
+                    bool lied);
 
 /* --- layout.c ---------------------------------------------------------------------------------- */
 
