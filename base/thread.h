@@ -1,8 +1,8 @@
 /**
  * thread — how the program starts its threads.
  *
- * Stack     512 KiB each, where the system would reserve 8 MiB of addresses: nothing here recurses or keeps large
- *           things on the stack, and an address space may be limited.
+ * Stack     1 MiB each (more in a build for sanitizers), where the system would reserve 8 MiB of addresses: hardly
+ *           anything here recurses or keeps large things on the stack, and an address space may be limited.
  * Signals   All are blocked in it: they are the main thread's, or of whoever waits for them.
  */
 #ifndef BASE_THREAD_H
