@@ -16,6 +16,8 @@
 #define WORK_MOST   (UINT64_C(1) << 28)
 
 #define SALT_MOST   64u
+
+#define STOP_ROUNDS 4096u           /* between two looks at whether to stop */
 #define BATCH       ((size_t)16384) /* bytes hashed with one call */
 #define RAR4_ROUNDS (UINT32_C(1) << 18)
 #define RAR4_IV     (RAR4_ROUNDS / 16) /* a byte of the IV each so many rounds */
@@ -36,12 +38,14 @@ struct derived {
     size_t salt_len;
     uint8_t salt[SALT_MOST];
     uint8_t value[72]; /* RAR 5: key, hash key, check; RAR 4: key, IV; 7z: key */
+    const atomic_bool *stop;
 };
 
 struct archive_keys {
     unsigned n, first;
     struct password *passwords;
     uint64_t work, limit; /* rounds so far, and at most */
+    const atomic_bool *stop;
     unsigned nkept, next;
     struct derived kept[KEPT];
 };
@@ -119,6 +123,16 @@ void archive_keys_free(struct archive_keys *k)
 void archive_keys_limit(struct archive_keys *k, uint64_t rounds)
 {
     k->limit = rounds;
+}
+
+void archive_keys_stop(struct archive_keys *k, const atomic_bool *stop)
+{
+    k->stop = stop;
+}
+
+static bool is_stopped(const struct derived *d)
+{
+    return d->stop && atomic_load_explicit(d->stop, memory_order_relaxed);
 }
 
 unsigned archive_keys_count(const struct archive_keys *k)
@@ -203,7 +217,7 @@ static bool rar5_rounds(struct hmac *h, const struct derived *d, uint8_t sums[96
     for (uint32_t i = 1; ok && i <= rounds + 32; i++) {
         if (i == rounds || i == rounds + 16 || i == rounds + 32)
             memcpy(sums + 2 * (i - rounds), x, sizeof(x));
-        ok = hmac_of(h, u, sizeof(u), u);
+        ok = hmac_of(h, u, sizeof(u), u) && (i % STOP_ROUNDS || !is_stopped(d));
         for (unsigned b = 0; b < 32; b++)
             x[b] ^= u[b];
     }
@@ -371,7 +385,7 @@ static bool sevenz_hash(EVP_MD_CTX *sha, const struct password *p, struct derive
             for (unsigned b = 0; b < 8; b++)
                 batch[n++] = (uint8_t)(i >> (8 * b));
         }
-        ok = EVP_DigestUpdate(sha, batch, n);
+        ok = EVP_DigestUpdate(sha, batch, n) && !is_stopped(d);
     }
     return ok && EVP_DigestFinal_ex(sha, d->value, &len);
 }
@@ -422,7 +436,8 @@ static bool derive(struct archive_keys *k, struct derived *d, const uint8_t *sal
         *d = *old;
         return true;
     }
-    if (work > k->limit || k->work > k->limit - work)
+    d->stop = k->stop;
+    if (is_stopped(d) || work > k->limit || k->work > k->limit - work)
         return false;
     k->work += work;
     switch (d->kind) {

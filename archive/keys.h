@@ -12,6 +12,8 @@
 
 #include "archive/format.h"
 
+#include <stdatomic.h>
+
 struct archive_keys;
 
 /** `passwords` (copied, in the order in which to try them; UTF-8). NULL: no memory. */
@@ -22,6 +24,9 @@ unsigned archive_keys_count(const struct archive_keys *k);
 
 /** Rounds that it derives in all, in place of what would be some ten seconds of one core. */
 void archive_keys_limit(struct archive_keys *k, uint64_t rounds);
+
+/** Once *stop (lent; NULL: never) is true, nothing is derived any more, and what is being derived is given up. */
+void archive_keys_stop(struct archive_keys *k, const atomic_bool *stop);
 
 /** The most work that a header may ask for: 2^24 rounds. */
 #define ARCHIVE_KDF_LOG2_MAX 24u

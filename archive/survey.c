@@ -85,6 +85,8 @@ static bool begin(struct archive_survey *sv)
 
     sv->memory = o->memory ? o->memory : MEMORY_LEAST + MEMORY_POST * sv->nposts;
     sv->keys = archive_keys_new(o->passwords, o->npasswords);
+    if (sv->keys)
+        archive_keys_stop(sv->keys, o->stop);
     sv->files = calloc((size_t)sv->nposts + 1, sizeof(*sv->files));
     sv->places = calloc((size_t)sv->nposts + 1, sizeof(*sv->places));
     if (!sv->keys || !sv->files || !sv->places)
@@ -185,6 +187,8 @@ int archive_survey(const struct archive_post *posts, uint32_t n, const struct ar
         sv->nposts = n;
         sv->thorough = thorough;
         int e = run(sv);
+        if (!e && o->stop && atomic_load(o->stop)) /* what it has found lacks what was given up */
+            e = -EINTR;
         if (!e && sv->surprised && !thorough) {
             survey_free(sv);
             thorough = true;

@@ -19,6 +19,8 @@
 
 #include "archive/format.h"
 
+#include <stdatomic.h>
+
 /** A posted file, as the caller knows it. */
 struct archive_post {
     struct archive_bytes *bytes; /* lent until archive_layout_free() has returned */
@@ -34,7 +36,9 @@ struct archive_options {
     unsigned npasswords;
     const char *title; /* the NZB's name, for what has none of its own */
     bool thorough;     /* reckon nothing: read the header of every volume */
-    size_t memory;     /* the arena's limit; 0: 64 MiB and 4 KiB a posted file */
+    const atomic_bool
+        *stop;     /* lent; NULL: never. Once it is true keys are derived no more: -EINTR */
+    size_t memory; /* the arena's limit; 0: 64 MiB and 4 KiB a posted file */
 };
 
 /** Where bytes come from: a posted file, or, within an archive, an entry that is listed before. */

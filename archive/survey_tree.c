@@ -14,18 +14,23 @@
 #define PATH_MOST  4096u
 #define DEPTH_MOST 64u
 
+/* Directories that are made for what stands in them: a short name could ask for as many as it is deep. */
+#define DIRS_MOST  100000u
+
 enum there { FREE, IS_FILE, IS_DIR, COUNTER };
 
 struct slot {
     const char *path;
     enum there there;
     unsigned next; /* COUNTER: the number to try */
+    unsigned dir;  /* COUNTER: likewise for a directory, which may be there already */
 };
 
 struct tree {
     struct arena *arena; /* of paths that stay, and of counters */
     struct slot *slots;
     size_t mask, used;
+    uint32_t dirs; /* made by walk() */
 };
 
 /* A path being built. */
@@ -80,7 +85,7 @@ static struct slot *tree_put(struct tree *t, const char *path, size_t len, enum 
         if (!s->path)
             return NULL;
         s->there = there;
-        s->next = 2;
+        s->next = s->dir = 2;
         t->used++;
     }
     return s;
@@ -99,12 +104,12 @@ static int number(struct tree *t, struct path *p, size_t at, bool dir)
     struct slot *counter = tree_put(t, p->s, p->len, COUNTER);
     if (!counter)
         return -ENOMEM;
-    for (unsigned n = dir ? 2 : counter->next;; n++) {
+    unsigned *next = dir ? &counter->dir : &counter->next;
+    for (unsigned n = *next;; n++) {
         p->len = at + nzb_name_nth(name, n, p->s + at);
         enum there there = there_is(t, p->s);
         if (there == FREE || (dir && there == IS_DIR)) {
-            if (!dir)
-                counter->next = n + 1;
+            *next = n + !dir;
             return 0;
         }
     }
@@ -139,11 +144,25 @@ static const char *last_name(const char *raw)
     return slash && slash[1] ? slash + 1 : raw;
 }
 
-/* Where `raw` is to stand: its directories are made. What is too deep or too long stands at the top. */
+/* The directory `p` is there, or made; false with no error: there are too many. */
+static bool dir_make(struct tree *t, const struct path *p, int *e)
+{
+    if (there_is(t, p->s) == IS_DIR)
+        return true;
+    if (t->dirs >= DIRS_MOST)
+        return false;
+    t->dirs++;
+    *e = tree_put(t, p->s, p->len, IS_DIR) ? 0 : -ENOMEM;
+    return !*e;
+}
+
+/* Where `raw` is to stand: its directories are made. What is too deep or too long, or needs one directory too many,
+ * stands at the top. */
 static int walk(struct tree *t, const char *raw, struct path *p)
 {
     unsigned depth = 0;
     size_t at = 0;
+    int e = 0;
 
     p->len = 0;
     p->s[0] = '\0';
@@ -153,17 +172,16 @@ static int walk(struct tree *t, const char *raw, struct path *p)
         s += len + (s[len] == '/');
         if (!is_name(name, len, !p->len))
             continue;
+        bool fits = true;
         if (p->len) { /* what stands there is a directory of this one */
-            if (there_is(t, p->s) == IS_FILE) {
-                int e = number(t, p, at, true);
-                if (e)
-                    return e;
-            }
-            if (!tree_put(t, p->s, p->len, IS_DIR))
-                return -ENOMEM;
+            if (there_is(t, p->s) == IS_FILE)
+                e = number(t, p, at, true);
+            fits = !e && dir_make(t, p, &e);
+            if (e)
+                return e;
         }
         at = p->len ? p->len + 1 : 0;
-        if (++depth > DEPTH_MOST || !append(p, name, len)) {
+        if (!fits || ++depth > DEPTH_MOST || !append(p, name, len)) {
             const char *last = last_name(raw);
             p->len = 0;
             append(p, last, strcspn(last, "/"));

@@ -285,7 +285,7 @@ struct fs_surveyors {
     pthread_cond_t wake;
     struct list queue;
     unsigned queued, running, idle;
-    bool stop;
+    atomic_bool stop;
     pthread_t threads[4];
 };
 

@@ -266,6 +266,7 @@ static int survey(struct fs_view *v, struct fs_layout **out)
     if (title && passwords && posts_make(v)) {
         o.passwords = passwords;
         o.title = title;
+        o.stop = &v->fs->surveyors.stop;
         err = -archive_survey(v->archive_posts, v->nposts, &o, &found);
     }
     if (!err) {

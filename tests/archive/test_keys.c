@@ -204,6 +204,26 @@ START_TEST(the_password_that_worked_is_tried_first)
 }
 END_TEST
 
+START_TEST(who_is_told_to_stop_derives_nothing)
+{
+    const char *password = "one";
+    struct archive_keys *k = archive_keys_new(&password, 1);
+    atomic_bool stop = false;
+    uint8_t salt[16] = {1}, key[32], hash_key[32], check[8], iv[16];
+
+    archive_keys_stop(k, &stop);
+    ck_assert(archive_keys_rar5(k, 0, salt, 4, key, hash_key, check));
+    atomic_store(&stop, true);
+    salt[0] = 2;
+    ck_assert(!archive_keys_rar5(k, 0, salt, 4, key, hash_key, check));
+    ck_assert(!archive_keys_rar4(k, 0, salt, key, iv));
+    ck_assert(!archive_keys_7z(k, 0, salt, 16, 4, key));
+    atomic_store(&stop, false);
+    ck_assert(archive_keys_rar5(k, 0, salt, 4, key, hash_key, check));
+    archive_keys_free(k);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("archive/keys");
@@ -219,6 +239,7 @@ int main(void)
     tcase_add_test(t, what_was_derived_once_is_kept);
     tcase_add_test(t, many_salts_of_much_work_come_to_an_end);
     tcase_add_test(t, the_password_that_worked_is_tried_first);
+    tcase_add_test(t, who_is_told_to_stop_derives_nothing);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

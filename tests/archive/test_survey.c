@@ -693,6 +693,59 @@ START_TEST(paths_never_leave_the_mount_and_are_unique)
 }
 END_TEST
 
+/* So many that looking at each file for each directory would run into the suite's time limit. */
+START_TEST(directories_where_many_files_are_in_the_way_are_found_at_once)
+{
+    enum { MANY = 60000 };
+    static struct made_file files[2 * MANY];
+    static char names[MANY][16];
+
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof(names[i]), "a/%u", i);
+        files[i] = (struct made_file){.name = "a"};
+        files[MANY + i] = (struct made_file){.name = names[i]};
+    }
+    struct made *m = rarmaker_make(&(struct rarmaker_options){.base = "x"}, files, 2 * MANY);
+    surveyed_add(&s, m);
+    surveyed_run(&s);
+    ck_assert_uint_eq(surveyed_shown(&s), 2 * MANY);
+    ck_assert(surveyed_entry(&s, "a (60000)"));
+    ck_assert(surveyed_entry(&s, "a (60001)/0"));
+    ck_assert(surveyed_entry(&s, "a (60001)/59999"));
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
+START_TEST(what_needs_one_directory_too_many_stands_at_the_top)
+{
+    enum { MANY = 2000, DEEP = 62, ENOUGH = 1500 };
+    static struct made_file files[MANY];
+    static char names[MANY][2 * DEEP + 16];
+    unsigned below = 0;
+
+    for (unsigned i = 0; i < MANY; i++) {
+        int n = snprintf(names[i], sizeof(names[i]), "%u/", i);
+        for (int k = 0; k < DEEP; k++)
+            memcpy(names[i] + n + (size_t)2 * (unsigned)k, "d/", 2);
+        memcpy(names[i] + n + (size_t)2 * DEEP, "f", 2);
+        files[i] = (struct made_file){.name = names[i], .len = 1};
+    }
+    struct made *m = rarmaker_make(&(struct rarmaker_options){.base = "x"}, files, MANY);
+    surveyed_add(&s, m);
+    surveyed_run(&s);
+    ck_assert_uint_eq(surveyed_shown(&s), MANY);
+    ck_assert(surveyed_entry(&s, names[0]));
+    ck_assert(!surveyed_entry(&s, names[MANY - 1]));
+    ck_assert(surveyed_entry(&s, "f"));
+    for (uint32_t i = 0; i < s.l->nentries; i++)
+        below += strchr(s.l->entries[i].path, '/') != NULL;
+    ck_assert(below > ENOUGH && below < MANY);
+    surveyed_free(&s);
+    made_free(m);
+}
+END_TEST
+
 /* ---- errors ---- */
 
 START_TEST(a_post_that_cannot_be_read_is_shown_and_hides_no_other)
@@ -797,6 +850,8 @@ int main(void)
     tcase_add_test(t, an_archive_in_an_archive_is_opened);
     tcase_add_test(t, an_archive_in_an_encrypted_one_is_opened);
     tcase_add_test(t, paths_never_leave_the_mount_and_are_unique);
+    tcase_add_test(t, directories_where_many_files_are_in_the_way_are_found_at_once);
+    tcase_add_test(t, what_needs_one_directory_too_many_stands_at_the_top);
     tcase_add_test(t, a_post_that_cannot_be_read_is_shown_and_hides_no_other);
     tcase_add_test(t, being_told_to_stop_ends_it);
     tcase_add_test(t, a_set_that_is_too_much_is_shown_as_posted);
