@@ -327,9 +327,12 @@ static int nodes_make(struct fs_view *v, struct fs_layout *l, const struct fs_la
     return good ? 0 : -ENOMEM;
 }
 
+/* One line each would be thousands, of an archive of archives. */
+#define FOUND_TOLD 16
+
 static void found_log(const struct fs_view *v, const struct archive_layout *found)
 {
-    for (uint32_t i = 0; i < found->nsets; i++) {
+    for (uint32_t i = 0; i < found->nsets && i < FOUND_TOLD; i++) {
         const struct archive_found *s = &found->sets[i];
         if (s->why != ARCHIVE_OK)
             log_warn("%s: %s (%s): %s: what of it cannot be read is shown as posted",
@@ -338,6 +341,9 @@ static void found_log(const struct fs_view *v, const struct archive_layout *foun
             log_info("%s: %s: %s, %" PRIu32 " volumes, %" PRIu32 " of them reckoned",
                      v->origin->path, s->name, s->format, s->nvolumes, s->nreckoned);
     }
+    if (found->nsets > FOUND_TOLD)
+        log_info("%s: %" PRIu32 " archives more; nzbfs ls -v tells of all of them", v->origin->path,
+                 found->nsets - FOUND_TOLD);
 }
 
 /* What it has found rests on bytes that were not so: once more, from the beginning. False: it stands. */
