@@ -35,12 +35,11 @@ struct fs_bytes {
     } * _Atomic head; /* of its beginning; NULL: not read yet. Until the survey's end */
 };
 
-/* Keep it, unless it is there. */
+/* Keep it, unless it is there. What was announced may come when the survey is long over: that is kept by nobody. */
 static void head_keep(struct fs_bytes *p, const struct fs_read *r)
 {
     size_t len = r->off || r->err ? 0 : r->n < HEAD_KEPT ? r->n : HEAD_KEPT, at = 0;
-    struct head *none = NULL;
-    struct head *h = len && !atomic_load(&p->head) ? malloc(sizeof(*h) + len) : NULL;
+    struct head *h = len ? malloc(sizeof(*h) + len) : NULL;
     if (!h)
         return;
     h->len = len;
@@ -49,24 +48,36 @@ static void head_keep(struct fs_bytes *p, const struct fs_read *r)
         memcpy(h->bytes + at, r->iov[k].iov_base, n);
         at += n;
     }
-    if (!atomic_compare_exchange_strong(&p->head, &none, h))
-        free(h);
+    pthread_mutex_lock(&p->view->lock);
+    if (p->view->keeps_heads && !p->head) {
+        p->head = h;
+        h = NULL;
+    }
+    pthread_mutex_unlock(&p->view->lock);
+    free(h);
 }
 
-/* Is all of [off, off+len) kept? */
+/* Is all of [off, off+len) kept? Of the survey's own thread, which also drops them. */
 static bool head_take(const struct fs_bytes *p, uint64_t off, void *buf, size_t len)
 {
-    const struct head *h = atomic_load_explicit(&p->head, memory_order_acquire);
+    pthread_mutex_lock(&p->view->lock);
+    const struct head *h = p->head;
+    pthread_mutex_unlock(&p->view->lock);
     if (!h || off > h->len || len > h->len - off)
         return false;
     memcpy(buf, h->bytes + off, len);
     return true;
 }
 
-static void heads_drop(struct fs_view *v)
+static void heads_keep(struct fs_view *v, bool keep)
 {
-    for (uint32_t i = 0; v->bytes && i < v->nposts; i++)
-        free(atomic_exchange(&v->bytes[i].head, NULL));
+    pthread_mutex_lock(&v->lock);
+    v->keeps_heads = keep;
+    for (uint32_t i = 0; v->bytes && !keep && i < v->nposts; i++) {
+        free(v->bytes[i].head);
+        v->bytes[i].head = NULL;
+    }
+    pthread_mutex_unlock(&v->lock);
 }
 
 /* Who waits for a survey is served like any blocked reader; what is only announced comes behind, like what is read
@@ -262,6 +273,7 @@ static int survey(struct fs_view *v, struct fs_layout **out)
     struct archive_options o = {.thorough = v->again};
     char *title = title_of(v);
     const char **passwords = passwords_gather(v, &o.npasswords);
+    heads_keep(v, true);
     int err = ENOMEM;
     if (title && passwords && posts_make(v)) {
         o.passwords = passwords;
@@ -273,7 +285,7 @@ static int survey(struct fs_view *v, struct fs_layout **out)
         *out = fs_layout_new(v, found);
         err = *out ? 0 : ENOMEM;
     }
-    heads_drop(v);
+    heads_keep(v, false);
     free(passwords);
     free(title);
     return err;

@@ -72,6 +72,7 @@ struct fs_view {
     /* under lock */
     pthread_mutex_t lock;
     enum fs_view_state state;
+    bool keeps_heads;    /* a survey runs, and will look at them again */
     bool again;          /* BUSY: with every header */
     bool misled;         /* BUSY: what the survey has read turned out not to be so */
     struct list waiting; /* who wants to know what is in it */
