@@ -126,6 +126,8 @@ int compose_names(struct compose *w, const char *source)
 
 void compose_stop(struct compose *w)
 {
+    if (w->fs)
+        fs_quiet(w->fs); /* surveys ask the pool until they have ended */
     if (w->pool)
         nntp_pool_stop(w->pool);
     if (w->fs)

@@ -108,12 +108,17 @@ static void forget(struct fs *fs, struct fs_file *f)
         cache_forget(fs->cache, &f->cache);
 }
 
+void fs_quiet(struct fs *fs)
+{
+    fs_watch_cancel_all(&fs->watch);
+    fs_surveyors_stop(&fs->surveyors);
+}
+
 void fs_free(struct fs *fs)
 {
     if (!fs)
         return;
-    fs_watch_cancel_all(&fs->watch);
-    fs_surveyors_stop(&fs->surveyors);
+    fs_quiet(fs);
     pthread_mutex_lock(&fs->idle);
     while (fs->live_reads)
         pthread_cond_wait(&fs->idle_cond, &fs->idle);

@@ -9,8 +9,9 @@
  *           answered at once is answered by the thread that brings its last segment, by the watch when
  *           its deadline passes, or by fs_read_cancel(): by exactly one of them.
  * Life      Nodes live as long as the fs. Order of the end:
- *             fs_stop → fs_loop returns → fs_unmount → stop the source → fs_free → cache_free.
- *           fs_free() waits for what the cache has under way, so stop the source first.
+ *             fs_stop → fs_loop returns → fs_unmount → fs_quiet → stop the source → fs_free → cache_free.
+ *           fs_free() waits for what the cache has under way, so stop the source first; and before that whoever
+ *           might still ask it for something.
  * Errors    Of a read: EIO where a segment that it needs is missing or damaged or cannot be had,
  *           ETIMEDOUT when the deadline passed first, EINTR when it was cancelled, ENOMEM.
  * Early     A read that allows it, within the first mebibyte of a run, is answered with its last byte and not
@@ -46,7 +47,11 @@ struct fs_options {
 /** `c` is lent until fs_free(). 0, -ENOMEM, or what pthread_create says. */
 int fs_new(const struct fs_options *o, struct cache *c, struct fs **out);
 
-/** Ends every read under way with EINTR, waits until nothing is, and frees all. Not while mounted. */
+/** Ends every read under way with EINTR, and surveys: afterwards nothing is asked of the source any more. Once or twice;
+ *  not while mounted. */
+void fs_quiet(struct fs *fs);
+
+/** fs_quiet(), waits until nothing is under way, and frees all. Not while mounted. */
 void fs_free(struct fs *fs);
 
 /* --- the tree ---------------------------------------------------------------------------------- */

@@ -336,6 +336,7 @@ void fs_surveyors_stop(struct fs_surveyors *s)
     s->stop = true;
     pthread_cond_broadcast(&s->wake);
     unsigned n = s->running;
+    s->running = 0; /* none is started any more, and whoever comes second has nobody to wait for */
     pthread_mutex_unlock(&s->lock);
     for (unsigned k = 0; k < n; k++)
         pthread_join(s->threads[k], NULL);
