@@ -294,7 +294,7 @@ for server in volumes hidden; do
     : >"$conf"
     provider $server connections=4
     setting pool warm=0
-    setting "class streaming" guaranteed=3
+    setting "class streaming" guaranteed=3 hedge=0
     begin $server "$tmp/$server.nzb"
     [[ $(ls -l "$mnt") == *" 14900000 "*film.bin ]] || fail "it shows $(ls -l "$mnt")"
     settle
