@@ -137,7 +137,7 @@ outside >"$tmp/before"
 count=$(find "$tmp/nzb" -type f | wc -l)
 look_at_clock && began=$now_ms
 status=0
-bounded 900000 up "$tmp/nzb" 2>"$tmp/err"
+bounded 500000 up "$tmp/nzb" 2>"$tmp/err"
 ((status == 0)) || fail "the mount: $(<"$tmp/err")"
 look_at_clock
 say "  $count NZBs, $((now_ms - began)) ms, $(awk '/^VmHWM:/ { print $2 }' "/proc/$daemon/status") KiB"
@@ -203,7 +203,7 @@ kib=$(awk '/^VmHWM:/ { print $2 }' "/proc/$daemon/status")
 down
 
 say "as posted: the names of the NZB"
-bounded 900000 up "$tmp/nzb" -o view=raw 2>"$tmp/err"
+bounded 500000 up "$tmp/nzb" -o view=raw 2>"$tmp/err"
 shows dots __=a.bin _=b.bin
 shows laughs '&l11;=a.bin' # an entity that is not expanded is text
 shows control a_b_c_.bin=a.bin x_gpj.bin=b.bin
@@ -213,7 +213,7 @@ down
 
 say "a million segments by themselves"
 look_at_clock && began=$now_ms
-bounded 900000 up "$tmp/nzb/many-segments.nzb"
+bounded 500000 up "$tmp/nzb/many-segments.nzb"
 look_at_clock
 ((status == 0)) || fail "the mount: status $status"
 kib=$(awk '/^VmHWM:/ { print $2 }' "/proc/$daemon/status")
